@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from course_utils import runtime
-from course_utils.models import all_cnn
+from course_utils import features, runtime, training, weight_files
+from course_utils.models import all_cnn, folding
 from course_utils.recipes import all_cnn as recipe
 
 
@@ -71,3 +71,18 @@ def test_batches_are_reproducible():
     one, two = (next(recipe.batches(recipe.Recipe(batch=16), x, y)(4)) for _ in range(2))
     np.testing.assert_array_equal(one[0], two[0])
     assert one[1].shape == (16, 10) and (one[1].sum(1) == 1).all()
+
+
+def test_folded_batch_normalization_changes_nothing():
+    rng = np.random.default_rng(0)
+    trained = all_cnn.build("all", dropout=(0, 0), batch_norm=training.batch_normalization())
+    for layer in trained.layers:
+        if layer.name.endswith("_bn"):
+            layer.set_weights([rng.uniform(0.5, 2, v.shape) for v in layer.get_weights()])
+    plain = all_cnn.build("all", dropout=(0, 0))
+    weight_files.put(plain, folding.folded(trained), "here")
+    assert plain.count_params() == 1_369_738
+    x = rng.normal(size=(2, 32, 32, 3)).astype(np.float32)
+    logits = [features.tap(m, ["average_pool"])(x)[0] for m in (trained, plain)]
+    assert np.std(logits[1]) > 0.1
+    np.testing.assert_allclose(logits[1], logits[0], rtol=1e-4, atol=1e-5)

@@ -71,6 +71,9 @@ def allcnn(
     variant: Annotated[str, typer.Option(help="all, c, strided or convpool.")] = "all",
     augment: Annotated[str, typer.Option(help="paper (flips, shifts) or none.")] = "paper",
     epochs: Annotated[int, typer.Option(help="Length of the run; the schedule fits itself to it.")] = 60,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="No batch normalization in training, more dropout.")
+    ] = False,
     hold_out: Annotated[bool, typer.Option("--hold-out", help="Keep 5,000 pictures to choose on.")] = False,
     minutes: Minutes = None,
     seed: Seed = 0,
@@ -92,6 +95,7 @@ def allcnn(
         everything=not hold_out,
         precision=chosen(precision),
     )
+    settings = recipe.as_in_the_paper(settings) if paper else settings
     report(recipe.train(data, out, settings, minutes=minutes, resume=resume, ship=ship), out)
 
 

@@ -3,7 +3,8 @@
 Model C is a plain network for CIFAR-10 with two max poolings. Strided-CNN-C drops each pooling and gives
 the convolution before it a stride of 2; ConvPool-CNN-C keeps the pooling and adds a convolution before it;
 All-CNN-C replaces each pooling with a strided convolution. All end in global average pooling (table 1 and 2
-of the paper, arXiv 1412.6806). No batch normalization.
+of the paper, arXiv 1412.6806). The paper's networks have no batch normalization; here training may use it,
+and `folding.folded` turns the result into the paper's network.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def build(
     dropout: tuple[float, float] = (0.2, 0.5),
     input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
     initializer: str = "he_normal",
+    batch_norm: bool | type[keras.layers.Layer] = False,
 ) -> keras.Model:
     """Build one of the paper's networks of group C with random weights.
 
@@ -65,6 +67,8 @@ def build(
         input_shape: (H, W, 3); H and W may be None.
         initializer: of the kernels. With "glorot_uniform", Keras's default, the signal fades through nine
             ReLU layers and training may stay at 90 % error.
+        batch_norm: normalize before each ReLU, for training only; may be a layer class that behaves
+            like Keras's.
 
     Returns:
         A functional model from float32 (N, H, W, 3), normalized pictures, to softmax values (N, classes).
@@ -80,8 +84,13 @@ def build(
         )
 
     def convolve(x, name, filters, size, stride=1, pad="same", relu=True):  # type: ignore[no-untyped-def]
-        layer = layers.Conv2D(filters, size, stride, pad, name=name, kernel_initializer=initializer)
-        x = layer(x)
+        norm = batch_norm if relu else False
+        x = layers.Conv2D(
+            filters, size, stride, pad, name=name, kernel_initializer=initializer, use_bias=not norm
+        )(x)
+        if norm:
+            norm = layers.BatchNormalization if norm is True else norm
+            x = norm(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
         return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
     x = inputs = Input(input_shape, name="image")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from course_utils.models import folding
+
 if TYPE_CHECKING:
     import keras
 
@@ -178,19 +180,6 @@ def fold(model: keras.Model, *, scale: float = 1.0) -> dict[str, np.ndarray]:
         `{"LAYER_kernel": HWIO, "LAYER_bias": (C,), …}` float32, for a model without batch
         normalization of the same width.
     """
-    weights: dict[str, np.ndarray] = {}
-    for name in LAYERS:
-        kernel = np.asarray(model.get_layer(name).kernel, np.float64)
-        bn = model.get_layer(f"{name}_bn")
-        gamma, beta, mean_, variance = (
-            np.asarray(v, np.float64) for v in (bn.gamma, bn.beta, bn.moving_mean, bn.moving_variance)
-        )
-        factor = gamma / np.sqrt(variance + bn.epsilon)
-        if name == LAYERS[0]:
-            kernel = kernel * scale
-        weights[f"{name}_kernel"] = (kernel * factor).astype(np.float32)
-        weights[f"{name}_bias"] = (beta - mean_ * factor).astype(np.float32)
-    top = model.get_layer("predictions")
-    weights["predictions_kernel"] = np.asarray(top.kernel, np.float32)
-    weights["predictions_bias"] = np.asarray(top.bias, np.float32)
+    weights = folding.folded(model)
+    weights[f"{LAYERS[0]}_kernel"] *= np.float32(scale)
     return weights
