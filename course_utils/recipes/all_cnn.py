@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -107,13 +108,35 @@ def batches(
     return one_epoch
 
 
-def accuracy(model: keras.Model, x: np.ndarray, y: np.ndarray, batch: int = 500) -> float:
+def answers(model: keras.Model, x: np.ndarray, batch: int = 500) -> np.ndarray:
+    """The model's softmax values (N, 10) for pictures, uint8 (N, 32, 32, 3) RGB."""
+    parts = [np.asarray(model.predict_on_batch(normalize(x[i : i + batch]))) for i in range(0, len(x), batch)]
+    return np.concatenate(parts)
+
+
+def accuracy(model: keras.Model, x: np.ndarray, y: np.ndarray) -> float:
     """Share of pictures, uint8 (N, 32, 32, 3), whose label is the model's first answer."""
-    hits = 0
-    for i in range(0, len(y), batch):
-        answers = np.asarray(model.predict_on_batch(normalize(x[i : i + batch])))
-        hits += int((answers.argmax(1) == y[i : i + batch]).sum())
-    return hits / len(y)
+    return float((answers(model, x).argmax(1) == y).mean())
+
+
+def measure(model: keras.Model, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+    """How good a model is on pictures, and what it takes for what.
+
+    Returns:
+        "accuracy"; "class_accuracy", a share for each class; "confusion", a list of rows: how many pictures
+        of the row's class got the column's class as first answer.
+    """
+    first = answers(model, x).argmax(1)
+    confusion = np.zeros((10, 10), int)
+    np.add.at(confusion, (y, first), 1)
+    each = np.diag(confusion) / np.maximum(confusion.sum(1), 1)
+    return {
+        "accuracy": float((first == y).mean()),
+        "class_accuracy": {
+            name: round(float(v), 4) for name, v in zip(cifar10.CLASS_NAMES, each, strict=True)
+        },
+        "confusion": confusion.tolist(),
+    }
 
 
 def train(
@@ -177,13 +200,15 @@ def _finish(
     fingerprint: str,
     minutes: float,
     ship: bool,
+    made_in: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measure what will ship (rounded to float16, run in float32) and write everything."""
     runtime.start(recipe.seed, "float32")
     path = weight_files.save(out / "weights.npz", weights)
     plain = all_cnn.build(recipe.variant, padding=recipe.padding, last_relu=recipe.last_relu)  # type: ignore[arg-type]
     weight_files.put(plain, weight_files.read(path), path)
-    part = ("test", pictures.test) if recipe.everything else ("validation", pictures.validation)
+    part, held = ("test", pictures.test) if recipe.everything else ("validation", pictures.validation)
+    found = measure(plain, *held)
     card = {
         "title": f"{all_cnn.TITLES[recipe.variant]} on CIFAR-10",
         "input_size": 32,
@@ -199,12 +224,43 @@ def _finish(
         "precision": recipe.precision,
         "minutes": minutes,
         "data": {"name": "CIFAR-10", "sha256": fingerprint},
-        "metrics": {f"{part[0]}_accuracy": accuracy(plain, *part[1])},
+        "metrics": {f"{part}_accuracy": found.pop("accuracy"), **found},
         "baselines": {"majority_class": 0.1},
         "history": out / "history.csv",
+        "made_in": made_in,
     }
-    name = "all_cnn" if recipe.variant == "all" else f"all_cnn_{recipe.variant}"
-    return recipes.finish(out, name, weights=weights, card=card, record=record, ship=ship)
+    return recipes.finish(out, name_of(recipe), weights=weights, card=card, record=record, ship=ship)
+
+
+def name_of(recipe: Recipe) -> str:
+    """Of the weights and the record."""
+    return "all_cnn" if recipe.variant == "all" else f"all_cnn_{recipe.variant}"
+
+
+def remeasure(out: str | Path, data: str | Path | None, *, ship: bool = False) -> dict[str, Any]:
+    """Measure the weights of a finished run again, and write its card and record anew.
+
+    Args:
+        out: folder of the run, with `weights.npz`, `card.json`, `history.csv` and its record.
+        data: as for `train`.
+        ship: put the result into `data/` of the checkout.
+
+    Raises:
+        FileNotFoundError: the folder holds no finished run.
+        ValueError: the record says other pictures than these.
+    """
+    out = Path(out)
+    weights = weight_files.read(out / "weights.npz")
+    card = json.loads((out / "card.json").read_text(encoding="utf-8"))
+    settings = card["recipe"] | {"dropout": tuple(card["recipe"]["dropout"])}
+    recipe = Recipe(**settings)
+    run = runs.load(name_of(recipe), out / "runs")
+    pictures = cifar10.load(data)
+    fingerprint = runs.fingerprint(cifar10.find(data))  # type: ignore[arg-type]
+    if run.data["sha256"] != fingerprint:
+        raise ValueError(f"{out} was trained on other pictures than those in {data}")
+    made_in = {key: getattr(run, key) for key in ("commit", "backend", "device", "versions", "machine")}
+    return _finish(out, recipe, weights, pictures, fingerprint, run.minutes, ship, made_in)
 
 
 def command(recipe: Recipe) -> str:
@@ -215,3 +271,17 @@ def command(recipe: Recipe) -> str:
     held = [] if recipe.everything else ["--hold-out"]
     paper = [] if recipe.batch_norm else ["--paper"]
     return " ".join(["course train allcnn --data DIR", *changed, *paper, *held])
+
+
+if __name__ == "__main__":
+    import typer
+
+    app = typer.Typer(help="A finished run of `course train allcnn`.")
+    app.callback()(lambda: None)
+
+    @app.command("measure")
+    def _measure(out: Path, data: Path, ship: bool = False) -> None:
+        """Measure the run in OUT on the pictures in DATA again, and write its card and record anew."""
+        print(remeasure(out, data, ship=ship)["metrics"])
+
+    app()
