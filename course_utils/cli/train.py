@@ -75,6 +75,9 @@ def allcnn(
         bool, typer.Option("--paper", help="No batch normalization in training, more dropout.")
     ] = False,
     hold_out: Annotated[bool, typer.Option("--hold-out", help="Keep 5,000 pictures to choose on.")] = False,
+    devices: Annotated[int, typer.Option(min=1, help="So many GPUs, or shares of the CPU.")] = 1,
+    hosts: Annotated[str, typer.Option(help="HOST:PORT of every process, with commas.")] = "",
+    host: Annotated[int, typer.Option(min=0, help="Which of --hosts this one is, from 0.")] = 0,
     minutes: Minutes = None,
     seed: Seed = 0,
     precision: Precision = "auto",
@@ -84,9 +87,13 @@ def allcnn(
     """The all convolutional net on CIFAR-10, or one of the networks it is compared with.
 
     Without --hold-out it trains on all 50,000 pictures and looks at the test pictures once, at the end.
+    With --devices or --hosts each batch is shared; docs/devices.md says how.
     """
     from course_utils.recipes import all_cnn as recipe
 
+    addresses = [word.strip() for word in hosts.split(",") if word.strip()]
+    if precision == "auto" and (devices > 1 or addresses):  # to choose would start the framework too early
+        precision = "float32"
     settings = recipe.Recipe(
         variant=variant,
         augment=augment,
@@ -96,7 +103,21 @@ def allcnn(
         precision=chosen(precision),
     )
     settings = recipe.as_in_the_paper(settings) if paper else settings
-    report(recipe.train(data, out, settings, minutes=minutes, resume=resume, ship=ship), out)
+    card = recipe.train(
+        data,
+        out,
+        settings,
+        minutes=minutes,
+        resume=resume,
+        ship=ship,
+        devices=devices,
+        hosts=addresses,
+        host=host,
+    )
+    if host:
+        typer.echo(f"Host 0 has written what came out to its {out}.")
+    else:
+        report(card, out)
 
 
 @train.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,6 +147,9 @@ def train(
     minutes: float | None = None,
     resume: bool = False,
     ship: bool = False,
+    devices: int = 1,
+    hosts: Sequence[str] = (),
+    host: int = 0,
     say: Callable[[str], None] = print,
 ) -> dict[str, Any] | None:
     """Train as the recipe says, and write weights, card and record.
@@ -157,23 +160,37 @@ def train(
         recipe: all settings.
         minutes, resume: see `training.fit`.
         ship: put the result into `data/` of the checkout.
+        devices, hosts, host: who shares each batch, see `training.spread`.
         say: receives the lines of progress.
 
     Returns:
-        The model card, or None when the run was stopped early.
+        The model card, or None when the run was stopped early, and on every host but the first.
     """
     if recipe.augment not in ("paper", "none"):
         raise ValueError(
             f"augment={recipe.augment!r}: 'paper' (flips, shifts up to 5 pixels) and 'none' exist"
         )
+    shared = training.spread(devices, hosts, host)  # before anything else of the framework
+    if recipe.batch % shared.count:
+        raise ValueError(f"{shared.count} devices can't share batches of {recipe.batch} equally")
     runtime.start(recipe.seed, recipe.precision)
     pictures = cifar10.load(data)
     x, y = pictures.train
     if recipe.everything:
         x, y = (np.concatenate(both) for both in zip(pictures.train, pictures.validation, strict=True))
     fingerprint = runs.fingerprint(cifar10.find(data))  # type: ignore[arg-type]
-    model = build(recipe)
+    with shared.scope():
+        model = build(recipe)
+    judge = build(recipe) if shared.strategy else model  # a copy on one device, to be measured
     held = None if recipe.everything else pictures.validation
+
+    def validate(net: keras.Model) -> dict[str, float]:
+        if held is None:
+            return {}
+        if judge is not net:
+            judge.set_weights(net.get_weights())
+        return {"val_accuracy": accuracy(judge, *held)}
+
     progress = training.fit(
         model,
         batches(recipe, x, y),
@@ -182,12 +199,14 @@ def train(
         out=out,
         rate=training.one_cycle(recipe.rate),
         settings=asdict(recipe) | {"data": fingerprint},
-        validate=lambda net: {"val_accuracy": accuracy(net, *held)} if held else {},
+        validate=validate,
+        best=None if held is None else "val_accuracy",
+        devices=shared,
         resume=resume,
         minutes=minutes,
         say=say,
     )
-    if not progress.finished:
+    if not (progress.finished and shared.writes):
         return None
     return _finish(Path(out), recipe, folding.folded(model), pictures, fingerprint, progress.minutes, ship)
 
