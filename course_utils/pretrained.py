@@ -250,6 +250,70 @@ def _imagenet_classes() -> tuple[tuple[str, ...], tuple[str, ...]]:
     return wnids, tuple(name.replace("_", " ") for name in names)
 
 
+def load_all_cnn(
+    weights: str | Path | None = "course",
+    *,
+    variant: Literal["c", "strided", "convpool", "all"] = "all",
+    input_shape: tuple[int | None, int | None, int] = (None, None, 3),
+) -> keras.Model:
+    """The all convolutional net for CIFAR-10's ten classes, with weights. Notebook 06.
+
+    Args:
+        weights: "course": trained by this project on CIFAR-10, shipped; None: random (He-normal); a path to
+            the `weights.npz` of a run of `course train allcnn`.
+        variant: which of the paper's networks, where no card beside the weights says it.
+        input_shape: (H, W, 3); by default any size from about 16 pixels on, though it knows 32 best.
+
+    Returns:
+        A plain Keras model from x, float32 (N, H, W, 3), RGB with zero mean and unit deviation, to softmax
+        values (N, 10). `about(model)` prepares pictures and names classes, `classify` takes photographs.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a file that is damaged or of another network.
+    """
+    from course_utils.datasets import cifar10
+    from course_utils.models import all_cnn
+
+    card: dict[str, Any] = {}
+    values: Mapping[str, np.ndarray] = {}
+    if weights is not None:
+        path = (
+            weight_files.shipped("all_cnn") if weights in ("course", "auto") else Path(weights).expanduser()
+        )
+        values, card = weight_files.read(path), _card_of_run(path)
+    settings = card.get("recipe", {})
+    model = all_cnn.build(
+        settings.get("variant", variant),
+        padding=settings.get("padding", "valid"),
+        last_relu=settings.get("last_relu", False),
+        input_shape=input_shape,
+    )
+    title = "random weights (All-CNN-C)"
+    if weights is not None:
+        if "conv9_kernel" not in values:
+            raise ValueError(f"{path} holds another network than All-CNN-C: it has no layer conv9")
+        weight_files.put(model, values, path.name)
+        title = str(card.get("title", path.name))
+    mean = np.array(card.get("mean", cifar10.MEAN), np.float32)
+    deviation = np.array(card.get("deviation", cifar10.DEVIATION), np.float32)
+    facts = About(
+        name=title,
+        weights="random" if weights is None else str(weights),
+        preprocess=lambda images: (np.asarray(images, np.float32) - mean) / deviation,
+        deprocess=lambda x: np.asarray(x, np.float32) * deviation + mean,
+        class_names=tuple(card.get("class_names", cifar10.CLASS_NAMES)),
+        input_size=int(card.get("input_size", 32)),
+        card=MappingProxyType(card),
+    )
+    return remember(model, facts)
+
+
+def _card_of_run(path: Path) -> dict[str, Any]:
+    """The card `NAME.json` beside shipped weights, or `card.json` beside the weights of a run."""
+    return weight_files.card(path) or weight_files.card(path.with_name("card.npz"))
+
+
 # --- answers --------------------------------------------------------------------------------------------
 
 

@@ -315,7 +315,11 @@ class Devices:
             return lambda x, y: model.train_on_batch(x, y, return_dict=True)
         import tensorflow as tf
 
-        together = tf.function(lambda part: self.strategy.run(model.train_step, args=(part,)))
+        @tf.function
+        def together(parts: Any) -> dict[str, Any]:
+            logs = self.strategy.run(model.train_step, args=(parts,))
+            mean = tf.distribute.ReduceOp.MEAN
+            return {name: self.strategy.reduce(mean, value, axis=None) for name, value in logs.items()}
 
         def step(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
             def part(context: Any) -> tuple[Any, Any]:
@@ -326,13 +330,11 @@ class Devices:
                 raise ValueError(f"a batch of {len(x)} can't be shared equally by {self.count} devices")
             model.reset_metrics()
             try:
-                logs = together(self.strategy.experimental_distribute_values_from_function(part))
+                return together(self.strategy.experimental_distribute_values_from_function(part))
             except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
                 raise ConnectionError(
                     f"another process is gone ({type(error).__name__}): start all again with --resume"
                 ) from error
-            mean = tf.distribute.ReduceOp.MEAN
-            return {name: self.strategy.reduce(mean, value, axis=None) for name, value in logs.items()}
 
         return step
 

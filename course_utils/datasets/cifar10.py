@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+MEAN, DEVIATION = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)
+"""Of the training pictures, RGB 0..255, for each channel."""
 RECORD = 1 + 3 * 32 * 32
 FOLDER = "cifar-10-batches-bin"
 TRAIN_FILES = tuple(f"data_batch_{i}.bin" for i in range(1, 6))

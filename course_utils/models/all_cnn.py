@@ -9,6 +9,7 @@ and `folding.folded` turns the result into the paper's network.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def build(
     input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
     initializer: str = "he_normal",
     batch_norm: bool | type[keras.layers.Layer] = False,
+    width: float = 1.0,
+    linear: Collection[str] = (),
 ) -> keras.Model:
     """Build one of the paper's networks of group C with random weights.
 
@@ -69,6 +72,8 @@ def build(
             ReLU layers and training may stay at 90 % error.
         batch_norm: normalize before each ReLU, for training only; may be a layer class that behaves
             like Keras's.
+        width: share of the paper's filters, for short trainings.
+        linear: names of convolutions without a ReLU; ("conv3", "conv6") in the 2016 code.
 
     Returns:
         A functional model from float32 (N, H, W, 3), normalized pictures, to softmax values (N, classes).
@@ -85,13 +90,14 @@ def build(
 
     def convolve(x, name, filters, size, stride=1, pad="same", relu=True):  # type: ignore[no-untyped-def]
         norm = batch_norm if relu else False
+        filters = filters if name == "conv9" else max(1, round(filters * width))
         x = layers.Conv2D(
             filters, size, stride, pad, name=name, kernel_initializer=initializer, use_bias=not norm
         )(x)
         if norm:
             norm = layers.BatchNormalization if norm is True else norm
             x = norm(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
-        return layers.ReLU(name=f"{name}_relu")(x) if relu else x
+        return layers.ReLU(name=f"{name}_relu")(x) if relu and name not in linear else x
 
     x = inputs = Input(input_shape, name="image")
     if dropout[0]:

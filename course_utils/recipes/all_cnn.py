@@ -17,9 +17,8 @@ from course_utils.models import all_cnn, folding
 if TYPE_CHECKING:
     import keras
 
-MEAN = np.array([125.3, 123.0, 113.9], np.float32)
-DEVIATION = np.array([63.0, 62.1, 66.7], np.float32)
-"""Of CIFAR-10's training pictures, RGB 0..255, for each channel."""
+MEAN = np.array(cifar10.MEAN, np.float32)
+DEVIATION = np.array(cifar10.DEVIATION, np.float32)
 
 
 @dataclass(frozen=True)
