@@ -147,6 +147,39 @@ def test_last_enlargement_stays_bilinear_the_others_learn(keras):
     assert any("upscore_pool4" in n for n in names) and not any("upscore8" in n for n in names)
 
 
+@pytest.mark.parametrize("variant", fcn.VARIANTS)
+def test_split_parts_are_the_network(keras, variant):
+    model = _random_scores(fcn.build(3, variant, **NARROW))
+    below, above = fcn.split(model)
+    x = _x(64, 96, 2)
+    parts = above.predict_on_batch([x, below.predict_on_batch(x)])
+    np.testing.assert_allclose(parts, model.predict_on_batch(x), rtol=1e-4, atol=1e-4)
+    assert above.get_layer("fc6") is model.get_layer("fc6")
+    with pytest.raises(ValueError, match="takes scores from"):
+        fcn.split(fcn.build(3, "8s", **NARROW), "block4_pool")
+
+
+def test_quick_training_leaves_the_first_blocks_and_learns_the_rest(keras):
+    from course_utils.segmentation import quick
+
+    rng = np.random.default_rng(0)
+    masks = np.zeros((6, 64, 64), np.uint8)
+    masks[:, :, 32:] = 1
+    masks[0, 0, 0] = 255
+    pictures = (np.where(masks[..., None] == 1, 200, 40) + rng.integers(0, 20, (6, 64, 64, 3))).astype(
+        np.uint8
+    )
+    model = fcn.build(2, "8s", width=1 / 8, dense=((16, 3),))
+    before = {layer.name: layer.get_weights() for layer in model.layers}
+    ready = quick.prepare(model, pictures, masks)
+    assert ready.maps.shape == (12, 8, 8, 32) and len(ready.pictures) == len(ready.masks) == 12
+    np.testing.assert_array_equal(ready.masks[6], masks[0, :, ::-1])
+    losses = quick.learn(model, ready, 25, 5e-3, batch=4)
+    assert len(losses) == 25 and np.mean(losses[-3:]) < 0.5 * losses[0]
+    for name, changes in (("block3_conv3", False), ("block4_conv1", True), ("fc6", True)):
+        assert np.array_equal(before[name][0], model.get_layer(name).get_weights()[0]) is not changes
+
+
 def _loss_by_hand(truth, logits, weights=None, ignored=255):
     total = count = 0.0
     for label, scores in zip(truth.ravel(), logits.reshape(-1, logits.shape[-1]), strict=True):

@@ -268,6 +268,31 @@ def grow(model: keras.Model, dropout: float = 0.0) -> keras.Model:
     return finer
 
 
+def split(model: keras.Model, after: str = "block3_pool") -> tuple[keras.Model, keras.Model]:
+    """The network in two parts: what stays as it is need only be computed once for each picture.
+
+    Args:
+        model: an FCN.
+        after: the pooling behind which to cut, at most "block3_pool" for an 8s, "block4_pool" for a 16s.
+
+    Returns:
+        (below, above), made of the model's own layers: `below` from pictures to the map of `after`, and
+        `above` from [pictures, map] to the logits (of the pictures only the size counts). To train `above`
+        is to train the model.
+
+    Raises:
+        ValueError: a skip begins before the cut.
+    """
+    from keras import Model
+
+    names = [layer.name for layer in model.layers]
+    first = {"8s": "block3_pool", "16s": "block4_pool", "32s": "block5_pool"}[variant_of(names)]
+    if after not in names or names.index(after) > names.index(first):
+        raise ValueError(f"after={after!r}: the first map that {model.name} takes scores from is {first}")
+    middle = model.get_layer(after).output
+    return Model(model.input, middle), Model([model.input, middle], model.output)
+
+
 # --- the loss -------------------------------------------------------------------------------------------
 
 
