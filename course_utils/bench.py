@@ -1,6 +1,6 @@
 """Benches: a heavy routine beside what a reader would otherwise write or use, in one run, as a ratio.
 
-A bench is a file `benchmarks/NAME.py` that declares `BENCH`:
+A bench is a file `benchmarks/NAME.py` that declares `BENCH`::
 
     import numpy as np
     from course_utils.bench import Bench

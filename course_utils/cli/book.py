@@ -1,0 +1,195 @@
+"""`course book`: the web pages of the course, from the notebooks as they were committed."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from course_utils.cli import _notebooks
+
+ROOT = _notebooks.ROOT
+BUILD = ROOT / "docs" / "_build"
+
+
+def register(app: typer.Typer) -> None:
+    """Add `course book`."""
+    app.command("book")(book)
+
+
+def book(
+    out: Annotated[Path, typer.Option(help="Folder for the pages.")] = BUILD / "html",
+) -> None:
+    """Build the course's web pages, with search and without anything fetched from elsewhere."""
+    source = BUILD / "source"
+    gather(source)
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
+    if subprocess.run([*command, "-d", BUILD / "doctrees", source, out]).returncode != 0:
+        raise typer.Exit(1)
+    print(f"Open {out / 'index.html'}")
+
+
+def gather(source: Path) -> None:
+    """Put docs/, the notebooks and the generated pages into one folder."""
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(ROOT / "docs", source, ignore=shutil.ignore_patterns("_build"))
+    shutil.copy(ROOT / "pyproject.toml", source)
+    (source / "notebooks").mkdir()
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        page = for_reading(json.loads(path.read_text(encoding="utf-8")))
+        (source / "notebooks" / path.name).write_text(json.dumps(page), encoding="utf-8")
+    pages = {
+        "wrong_answers.md": wrong_answers(),
+        "benchmarks.md": benchmarks(),
+        "weights.md": weights(),
+        "papers_and_we.md": papers_and_we(),
+        **api(),
+    }
+    for name, text in pages.items():
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_text(text, encoding="utf-8")
+
+
+def for_reading(notebook: dict[str, Any]) -> dict[str, Any]:
+    """A notebook as a page: without badge, install cell, and widgets (each has a static twin)."""
+    cells = [c for c in notebook["cells"] if "install" not in c["metadata"].get("tags", ())]
+    for cell in cells:
+        text = "".join(cell["source"])
+        cell["source"] = re.sub(r"<!-- badge -->.*?<!-- /badge -->\n*", "", text, flags=re.DOTALL)
+        if "outputs" in cell:
+            cell["outputs"] = [
+                o for o in cell["outputs"] if not any("widget" in k for k in o.get("data", ()))
+            ]
+    return {**notebook, "cells": cells}
+
+
+# --- pages that are generated ---------------------------------------------------------------------------
+
+
+def wrong_answers() -> str:
+    """What `check` says about the wrong answers that the course knows, by exercise."""
+    from course_utils.exercises import frame
+
+    lines = [
+        "# Wrong answers, and what is said to them\n",
+        "For each exercise: the hint, what `check` says to the wrong answers that its tests hold, and the "
+        "idea behind it. Solutions: `course solutions NN`.\n",
+    ]
+    for number in frame.notebooks():
+        lines.append(f"## Notebook {number}\n")
+        for exercise in frame.exercises(number):
+            lines.append(f"**{exercise.id} {exercise.title}** {exercise.hint}\n")
+            said = [frame.judge(exercise.id, answer).message for answer in exercise.wrong().values()]
+            told = [re.sub(r"\s+", " ", text.partition("close. ")[2]) for text in said]
+            lines += [f"- {_plain(text)}" for text in dict.fromkeys(told)]
+            lines.append(f"\n*The idea:* {_plain(exercise.after)}\n")
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Text in which Markdown finds nothing to set."""
+    return re.sub(r"([\\`*_{}\[\]<>#$|])", r"\\\1", text)
+
+
+def benchmarks() -> str:
+    """Recorded runs of `course bench`, as tables."""
+    lines = [
+        "# Benchmarks\n",
+        "Each heavy routine beside what one would otherwise write or use, in one run: every way in a process "
+        "of its own, the ways in turn, the median of three after a warm-up. *Times ours* is that way's time "
+        "divided by ours; memory is what a way needs beyond its imports. `course bench NAME` repeats it.\n",
+    ]
+    for path in sorted((ROOT / "benchmarks" / "results").glob("*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        lines.append(f"## {path.stem.replace('_', ' ')}\n")
+        lines.append("| case | way | seconds | MB | times ours |\n|---|---|---|---|---|")
+        for row in result["rows"]:
+            cells = [_figure(row.get(key)) for key in ("seconds", "peak_mb", "ratio")]
+            lines.append(f"| {row['case']} | {row['way']} | {' | '.join(cells)} |")
+        lines.append("")
+    if len(lines) == 2:
+        lines.append("None has been recorded yet.\n")
+    return "\n".join(lines)
+
+
+def _figure(value: Any) -> str:
+    return "–" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def weights() -> str:
+    """The model cards of the weights that ship."""
+    lines = [
+        "# The weights that ship\n",
+        "Trained by this project, each with the command that repeats the run. What a trivial answer reaches "
+        "stands under *baselines*.\n",
+    ]
+    for path in sorted((ROOT / "data" / "weights").glob("*.json")):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        lines.append(f"## {card['name']}\n")
+        lines.append(f"{_plain(card['title'])}. {_plain(card['data'])}\n")
+        lines.append(f"    {card['command']}\n")
+        facts = [f"{card['megabytes']} MB", card["device"], card["precision"], f"{card['minutes']} minutes"]
+        lines.append(f"{', '.join(facts)}, seed {card['seed']}.\n")
+        for kind in ("metrics", "baselines"):
+            lines += [f"*{kind}*\n", *_nested(card[kind]), ""]
+    return "\n".join(lines)
+
+
+def _nested(values: dict[str, Any], depth: int = 0) -> list[str]:
+    """Numbers in a dict of dicts as a list; long lists of numbers are left to the record."""
+    lines = []
+    for key, value in values.items():
+        lead = f"{'  ' * depth}- {_plain(str(key).replace('_', ' '))}"
+        if isinstance(value, dict):
+            lines += [lead, *_nested(value, depth + 1)]
+        elif not isinstance(value, list):
+            lines.append(f"{lead}: {_figure(value)}")
+    return lines
+
+
+def papers_and_we() -> str:
+    """The claims of README, pages and notebooks, and what holds each."""
+    import tomllib
+
+    lines = [
+        "# The papers and we\n",
+        "Every number that the course states, and where it comes from: a recorded run that ships, or the "
+        "paper. The tests hold each of them against its source.\n",
+    ]
+    path = ROOT / "docs" / "claims.toml"
+    claims = tomllib.loads(path.read_text(encoding="utf-8")).get("claim", []) if path.is_file() else []
+    lines += (
+        ["| where | claim | value | source |\n|---|---|---|---|"] if claims else ["None is listed yet.\n"]
+    )
+    for claim in claims:
+        source = claim.get("record") or claim.get("paper") or ""
+        source = f"{source}: {claim['key']}" if claim.get("key") else source
+        cells = [Path(claim["file"]).stem, claim["text"], str(claim["value"]), source]
+        lines.append(f"| {' | '.join(_plain(cell) for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def api() -> dict[str, str]:
+    """A page for each module, from its docstrings."""
+    import course_utils
+
+    root = Path(course_utils.__path__[0])
+    pages, index = {}, ["# The package\n", "One module an idea; each says which notebook explains it.\n"]
+    index += ["```{toctree}", ":maxdepth: 1", ""]
+    for found in pkgutil.iter_modules([str(root)]):
+        if found.name.startswith("_") or found.name in ("cli", "exercises"):
+            continue
+        inner = [m.name for m in pkgutil.iter_modules([str(root / found.name)])] if found.ispkg else []
+        for name in (found.name, *(f"{found.name}.{m}" for m in inner if not m.startswith("_"))):
+            shown = "   :no-members:\n" if name == found.name and inner else ""
+            directive = f".. automodule:: course_utils.{name}\n{shown}"
+            pages[f"api/{name}.md"] = f"# {name}\n\n```{{eval-rst}}\n{directive}```\n"
+            index.append(name)
+    return pages | {"api/index.md": "\n".join([*index, "```", ""])}

@@ -1,0 +1,73 @@
+"""The course's web pages: what is generated for them, and (slow) that they build without a warning."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from course_utils import runtime
+from course_utils.cli import book
+from course_utils.exercises import frame
+
+ROOT = book.ROOT
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    runtime.start(0)
+    folder = tmp_path_factory.mktemp("book") / "source"
+    book.gather(folder)
+    return folder
+
+
+def test_every_page_of_the_contents_exists(source):
+    for folder in (source, source / "api"):
+        text = (folder / "index.md").read_text(encoding="utf-8")
+        blocks = re.findall(r"```\{toctree\}\n(.*?)```", text, re.DOTALL)
+        lines = [line for block in blocks for line in block.splitlines()]
+        listed = [line for line in lines if line and not line.startswith(":") and "*" not in line]
+        assert len(listed) > 5
+        assert [name for name in listed if not (folder / f"{name}.md").exists()] == []
+
+
+def test_wrong_answers_lists_every_exercise(source):
+    text = (source / "wrong_answers.md").read_text(encoding="utf-8")
+    for number in frame.notebooks():
+        for exercise in frame.exercises(number):
+            assert f"**{exercise.id} {exercise.title}**" in text
+    assert text.count("\n- ") > 5 * text.count("**0")
+
+
+def test_cards_and_benches_are_shown(source):
+    cards = (source / "weights.md").read_text(encoding="utf-8")
+    for path in (ROOT / "data" / "weights").glob("*.json"):
+        assert f"## {path.stem}" in cards
+    benches = (source / "benchmarks.md").read_text(encoding="utf-8")
+    for path in (ROOT / "benchmarks" / "results").glob("*.json"):
+        assert all(row["way"] in benches for row in json.loads(path.read_text())["rows"])
+
+
+def test_a_page_has_neither_badge_nor_widgets():
+    widget = {"data": {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "x"}}
+    figure = {"data": {"image/png": "AA=="}}
+    cells = [
+        {"metadata": {}, "source": ["# Title\n", "<!-- badge -->[!](https://x)<!-- /badge -->\n", "\nText"]},
+        {"metadata": {"tags": ["install"]}, "source": "!pip"},
+        {"metadata": {}, "source": "x", "outputs": [widget, figure]},
+    ]
+    found = book.for_reading({"cells": cells, "nbformat": 4})
+    assert found["cells"][0]["source"] == "# Title\nText"
+    assert len(found["cells"]) == 2 and found["cells"][1]["outputs"] == [figure]
+
+
+@pytest.mark.slow
+def test_the_book_builds_without_a_warning(tmp_path):
+    pytest.importorskip("myst_nb")
+    book.book(tmp_path / "html")
+    page = (tmp_path / "html" / "notebooks" / "00_convolution_basics.html").read_text(encoding="utf-8")
+    figures = re.findall(r'<img [^>]*src="\.\./_images/[^>]*>', page)
+    assert figures and all(re.search(r'alt="[^"]{20,}"', tag) for tag in figures)
+    fetched = re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="https?://[^"]*"', page)
+    assert not [tag for tag in fetched if 'rel="canonical"' not in tag]
