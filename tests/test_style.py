@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from course_utils import cli, images, pretrained, runtime, style
 from course_utils.cli import stylize
 from course_utils.models import vgg16
+from course_utils.style import networks, optimizers, painting, recorder
 
 CONTENT, STYLE = "block2_conv2", ("block1_conv1", "block2_conv1")
 SMALL: dict[str, Any] = {
@@ -155,9 +156,9 @@ def test_normalize_changes_activations_but_no_answer(pooling: Any, head: Any) ->
         for maps in ([all_maps(each, photo, vgg16.LAYERS) for photo in photos] for each in (model, new))
     ]
     for before, after in zip(*both, strict=True):
-        alive = before > style.DEAD * before.mean()
+        alive = before > networks.DEAD * before.mean()
         np.testing.assert_allclose(after[alive], 1, rtol=1e-3)
-        assert (after[~alive] <= style.DEAD * 1.001).all()
+        assert (after[~alive] <= networks.DEAD * 1.001).all()
 
 
 def test_normalize_takes_all_cnn_whose_relus_are_layers() -> None:
@@ -173,7 +174,7 @@ def test_normalize_takes_all_cnn_whose_relus_are_layers() -> None:
         np.mean([all_maps(net, photo, ["conv4_relu"])[0].mean((0, 1)) for photo in photos], axis=0)
         for net in (model, new)
     )
-    alive = before > style.DEAD * before.mean()
+    alive = before > networks.DEAD * before.mean()
     assert alive.sum() > 50
     np.testing.assert_allclose(after[alive], 1, atol=1e-3)
     layers = {"content_layers": ("conv5_relu",), "style_layers": ("conv1_relu", "conv4_relu")}
@@ -289,7 +290,7 @@ def test_the_same_seed_gives_the_same_picture(net: Any) -> None:
 
 
 def test_from_coarse_to_fine(net: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(style, "COARSEST", 12)
+    monkeypatch.setattr(painting, "COARSEST", 12)
     result = style.transfer(
         net, PHOTO, ART, **{**SMALL, "steps": 20, "coarse_to_fine": True, "thumbnails": 5}
     )
@@ -326,10 +327,10 @@ def test_it_ends_when_the_loss_is_low_enough(net: Any) -> None:
 
 
 def test_an_interrupted_run_gives_the_best_so_far(net: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(style, "COARSEST", 12)
+    monkeypatch.setattr(painting, "COARSEST", 12)
     for stop in (0, 5, 11, 17):  # before the first step, while coarse, in between, at full size
         calls = 0
-        step = style._Recorder.step
+        step = recorder.Recorder.step
 
         def interrupted(self: Any, losses: Any, x: Any, stop: int = stop, step: Any = step) -> float:
             nonlocal calls
@@ -339,7 +340,7 @@ def test_an_interrupted_run_gives_the_best_so_far(net: Any, monkeypatch: pytest.
             return step(self, losses, x)
 
         with monkeypatch.context() as patch:
-            patch.setattr(style._Recorder, "step", interrupted)
+            patch.setattr(recorder.Recorder, "step", interrupted)
             result = style.transfer(net, PHOTO, ART, **{**SMALL, "steps": 20, "coarse_to_fine": True})
         assert result.ended == "interrupted" and len(result.history["step"]) == stop
         assert result.image.shape == PHOTO.shape and np.isfinite(result.image).all()
@@ -351,14 +352,16 @@ def test_a_run_that_diverges_keeps_its_best(net: Any, monkeypatch: pytest.Monkey
         for losses in ([3.0, 2.0, 0.0], [1.0, 1.0, 0.0], [np.nan, 1.0, 0.0]):
             note(losses, x)
 
-    monkeypatch.setattr(style, "adam", explode)
+    monkeypatch.setattr(optimizers, "adam", explode)
     result = style.transfer(net, PHOTO, ART, **SMALL)
     assert result.ended == "diverged" and result.loss == 2.0 and np.isfinite(result.image).all()
 
 
 def test_progress_says_how_long_it_takes(net: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(np.arange(0, 1000, 3.0))
-    monkeypatch.setattr(style, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
+    time = SimpleNamespace(perf_counter=lambda: float(next(clock)))
+    for module in (recorder, painting):
+        monkeypatch.setattr(module, "time", time)
     lines: list[str] = []
     style.transfer(net, PHOTO, ART, **SMALL, say=lines.append)
     assert lines and all("s left" in line and "48 px" in line for line in lines)
