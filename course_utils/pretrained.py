@@ -1,6 +1,6 @@
-"""VGG-16 with weights, what one must know about them, and its answers to a photograph. Notebook 01.
+"""Networks with weights, what one must know about them, and their answers to a photograph. Notebook 01.
 
-Every model takes the original's input, BGR minus 103.939/116.779/123.68, whoever trained it. `about(model)`
+Every VGG-16 takes the original's input, BGR minus 103.939/116.779/123.68, whoever trained it. `about(model)`
 holds what the model itself does not know: how to prepare a picture, the names of the classes, the card.
 """
 

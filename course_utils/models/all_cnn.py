@@ -10,7 +10,7 @@ and `folding.folded` turns the result into the paper's network.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import keras
@@ -53,7 +53,7 @@ def build(
     last_relu: bool = False,
     dropout: tuple[float, float] = (0.2, 0.5),
     input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
-    initializer: str = "he_normal",
+    initializer: str | dict[str, Any] = "he_normal",
     batch_norm: bool | type[keras.layers.Layer] = False,
     width: float = 1.0,
     linear: Collection[str] = (),
@@ -68,8 +68,8 @@ def build(
         last_relu: a ReLU after the last convolution, as in the paper's table, or none.
         dropout: rates on the picture and after each reduction; .2 and .5 in the paper, 0 leaves it out.
         input_shape: (H, W, 3); H and W may be None.
-        initializer: of the kernels. With "glorot_uniform", Keras's default, the signal fades through nine
-            ReLU layers and training may stay at 90 % error.
+        initializer: of the kernels, a name or a configuration. With "glorot_uniform", Keras's default, the
+            signal fades through nine ReLU layers and training starts late or stays at 90 % error.
         batch_norm: normalize before each ReLU, for training only; may be a layer class that behaves
             like Keras's.
         width: share of the paper's filters, for short trainings.
