@@ -473,6 +473,27 @@ def test_what_does_not_fit_into_memory_says_what_does(net: Any) -> None:
     assert 500 < fits < 60_000 and fits % 16 == 0
 
 
+def test_the_recipe_records_paintings_beside_what_nobody_painted(
+    vgg: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from course_utils import runs
+    from course_utils.recipes import style_original
+
+    (tmp_path / "art").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"no \.jpg files"):
+        style_original.run(tmp_path / "weights.npz", tmp_path / "art", style.Settings(**SMALL))
+    images.save(tmp_path / "art" / "great_wave.jpg", ART)
+    (tmp_path / "weights.npz").write_bytes(b"some")
+    monkeypatch.setattr(pretrained, "load_vgg16", lambda *args, **kwargs: vgg)
+    monkeypatch.setattr(runs, "_root", lambda root: tmp_path / "runs")
+    run = style_original.run(tmp_path / "weights.npz", tmp_path / "art", style.Settings(**SMALL))
+    painted, photo = run.metrics["great_wave"], run.baselines["the photograph itself"]["great_wave"]
+    assert photo["content"] == 0 and painted["style"] < 0.7 * photo["style"]
+    assert painted["content"] < run.baselines["the artwork itself"]["great_wave"]["content"]
+    assert images.read(run.figures["great_wave"]).shape[1] == 48
+    assert run.data["photographs"] == {"great_wave": "china"}
+
+
 # --- the pictures and the command -------------------------------------------------------------------------
 
 
