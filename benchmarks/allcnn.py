@@ -61,7 +61,7 @@ def keras(case: dict) -> Callable[[], object]:
     """The faster of Keras's default and `jit_compile=False`, found by two short runs."""
     found: dict[float, str | bool] = {}
     for jit in ("auto", False):
-        call = usual({"steps": 2}, jit)
+        call = usual({"steps": 1}, jit)
         call()
         start = time.perf_counter()
         call()

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from course_utils import features, pretrained, runtime, training, weight_files
+from course_utils import features, pretrained, runs, runtime, training, weight_files
 from course_utils.datasets import cifar10
 from course_utils.models import all_cnn, folding
 from course_utils.recipes import all_cnn as recipe
@@ -215,3 +215,25 @@ def test_choosing_on_what_judges_flatters():
     answers = np.where(right, labels, (labels + 1) % 10)
     found = compare.flattery(answers, labels, part=100)
     assert found["reported"] > 0.63 and found["true"] == pytest.approx(0.6, abs=0.02)
+
+
+# --- what ships -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(
+    not runtime.shipped("weights/all_cnn.npz").is_file(), reason="the weights are not in this checkout"
+)
+def test_what_ships_agrees_with_its_record():
+    path = runtime.shipped("weights/all_cnn.npz")
+    card, run = weight_files.card(path), runs.load("all_cnn")
+    assert path.stat().st_size <= 3e6 and card["sha256"] == runs.fingerprint(path)
+    for key in ("command", "seed", "device", "precision", "minutes", "metrics", "baselines"):
+        assert card[key] == getattr(run, key)
+    assert len(run.history["epoch"]) == card["recipe"]["epochs"]
+    confusion = np.array(run.metrics["confusion"])
+    assert (confusion.sum(1) == 1000).all()
+    assert np.trace(confusion) / 10_000 == pytest.approx(run.metrics["test_accuracy"])
+    assert run.metrics["test_accuracy"] > 8 * run.baselines["majority_class"]
+    model = pretrained.load_all_cnn()
+    assert model.count_params() == 1_369_738
+    assert "Weights: All-CNN-C on CIFAR-10" in pretrained.one_line(model)

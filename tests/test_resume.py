@@ -18,6 +18,7 @@ import pytest
 import small_run
 
 from course_utils import training
+from course_utils.datasets import cifar10
 
 SCRIPT = Path(small_run.__file__)
 
@@ -222,3 +223,34 @@ def test_impossible_devices_are_refused():
     with pytest.raises(ValueError, match="leave the number out"):
         training.spread(2, ["127.0.0.1:2000"], 0)
     assert training.spread(1) == training.Devices()
+
+
+RECIPE = """
+import sys
+from course_utils.datasets import cifar10
+from course_utils.recipes import all_cnn
+
+plain = cifar10.load
+cifar10.load = lambda folder: plain(folder, validation=20)
+recipe = all_cnn.Recipe(epochs=1, batch=20, rate=0.01, everything=False)
+card = all_cnn.train(sys.argv[1], sys.argv[2], recipe, devices=2)
+print(card["metrics"]["validation_accuracy"])
+"""
+
+
+def test_the_whole_recipe_on_two_devices(tmp_path):
+    """With dropout, batch normalization, validation and the final measurement."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "pictures" / cifar10.FOLDER
+    folder.mkdir(parents=True)
+    for name in (*cifar10.TRAIN_FILES, cifar10.TEST_FILE):
+        records = rng.integers(0, 256, (20, cifar10.RECORD), np.uint8)
+        records[:, 0] = np.arange(20) % 10
+        (folder / name).write_bytes(records.tobytes())
+    command = [sys.executable, "-c", RECIPE, str(tmp_path / "pictures"), str(tmp_path / "out")]
+    environment = dict(os.environ, CUDA_VISIBLE_DEVICES="")
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180)
+    assert done.returncode == 0, done.stderr
+    said = float(done.stdout.splitlines()[-1])
+    assert float(rows(tmp_path / "out")[0]["val_accuracy"]) == pytest.approx(said, abs=0.051)
+    assert (tmp_path / "out" / "state" / "best.npz").is_file()

@@ -292,13 +292,19 @@ def command(recipe: Recipe) -> str:
 
 
 if __name__ == "__main__":
+    from typing import Annotated
+
     import typer
 
     app = typer.Typer(help="A finished run of `course train allcnn`.")
     app.callback()(lambda: None)
 
     @app.command("measure")
-    def _measure(out: Path, data: Path, ship: bool = False) -> None:
+    def _measure(
+        out: Path,
+        data: Annotated[Path, typer.Option(help="Folder with CIFAR-10's binary files.")],
+        ship: Annotated[bool, typer.Option("--ship", help="Put the result into data/.")] = False,
+    ) -> None:
         """Measure the run in OUT on the pictures in DATA again, and write its card and record anew."""
         print(remeasure(out, data, ship=ship)["metrics"])
 

@@ -240,9 +240,16 @@ def compare(
 
 
 if __name__ == "__main__":
+    from typing import Annotated
+
     import typer
 
-    def main(data: Path, pictures: int = 10_000, epochs: int = 5, only: str = "") -> None:
+    def main(
+        data: Annotated[Path, typer.Option(help="Folder with CIFAR-10's binary files.")],
+        pictures: int = 10_000,
+        epochs: int = 5,
+        only: Annotated[str, typer.Option(help="all_cnn_variants or all_cnn_bugs.")] = "",
+    ) -> None:
         """Write the records all_cnn_variants and all_cnn_bugs, or only one of them."""
         budget = Budget(pictures=pictures, epochs=epochs)
         for name, trials in (("all_cnn_variants", VARIANTS), ("all_cnn_bugs", BUGS)):
