@@ -9,21 +9,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from course_utils.cli.solutions import exercise_cells, solve
 from course_utils.exercises import frame
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-
-
-def exercise_cells(notebook: nbformat.NotebookNode) -> dict[str, nbformat.NotebookNode]:
-    """The cells tagged `exercise-01.2`, by the exercise's id, in order."""
-    found = {}
-    for cell in notebook.cells:
-        for tag in cell.metadata.get("tags", []):
-            if tag.startswith("exercise-"):
-                found[tag.removeprefix("exercise-")] = cell
-    return found
 
 
 def printed(cell: nbformat.NotebookNode) -> str:
@@ -73,8 +64,7 @@ def test_the_solutions_run_in_the_notebook(path: Path, tmp_path: Path) -> None:
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
-    for id, cell in exercise_cells(notebook).items():
-        cell.source = frame.solved(cell.source, frame.find(id))
+    solve(notebook)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     for id, cell in exercise_cells(notebook).items():
         assert printed(cell).startswith(f"{id} right.")

@@ -96,7 +96,8 @@ def execute(
         shutdown_kernel="immediate",
     )
     started, index, failure = time.perf_counter(), 0, None
-    with client.setup_kernel(env={**os.environ, **(environment or {})}), _memory_of(client) as peak:
+    variables = {**os.environ, "COURSE_PROGRESS": "off", **(environment or {})}
+    with client.setup_kernel(env=variables), _memory_of(client) as peak:
         try:
             for index, cell in enumerate(notebook.cells):
                 on_cell(index, len(notebook.cells))

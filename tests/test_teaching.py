@@ -1,0 +1,120 @@
+"""What teachers and learners have beside the notebooks: solved copies, progress."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+from typer.testing import CliRunner
+
+from course_utils import cli, progress
+from course_utils.exercises import frame
+
+
+@pytest.fixture
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "my" / "progress.json"
+    monkeypatch.setenv("COURSE_PROGRESS", str(place))
+    return place
+
+
+def course(*arguments: str) -> str:
+    outcome = CliRunner().invoke(cli.build(), arguments, catch_exceptions=False)
+    assert outcome.exit_code == 0, outcome.output
+    return outcome.output
+
+
+def answer(id: str) -> object:
+    return frame.find(id).solution
+
+
+# ---- solved notebooks ------------------------------------------------------------------------------------
+
+
+def test_solutions_writes_a_solved_notebook(tmp_path: Path) -> None:
+    said = course("solutions", "3", "--out", str(tmp_path))
+    assert "exercises solved" in said
+    path = tmp_path / "03_hypercolumns_solved.ipynb"
+    solved = nbformat.read(path, as_version=4)
+    nbformat.validate(solved)
+    cells = {tag: cell for cell in solved.cells for tag in cell.metadata.get("tags", ())}
+    for exercise in frame.exercises("03"):
+        cell = cells[f"exercise-{exercise.id}"]
+        assert exercise.source() in cell.source and "..." not in cell.source
+        assert cell.source.endswith(f'check("{exercise.id}", {exercise.name})')
+        assert not cell.outputs
+
+
+def test_solutions_leaves_the_course_as_it_is(tmp_path: Path) -> None:
+    from course_utils.cli import _notebooks
+
+    before = {path: path.read_bytes() for path in _notebooks.find(["00"])}
+    course("solutions", "00", "--out", str(tmp_path))
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+# ---- progress --------------------------------------------------------------------------------------------
+
+
+def test_a_right_answer_is_noted_once(notes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    id = next(each.id for each in frame.exercises("00") if callable(each.solution))
+    frame.check(id, answer(id))
+    assert list(progress.solved()) == [id]
+    first = notes.read_bytes()
+    frame.check(id, answer(id))
+    assert notes.read_bytes() == first
+    assert capsys.readouterr().out.count(f"{id} right.") == 2
+
+
+def test_other_verdicts_are_not_noted(notes: Path) -> None:
+    frame.check("00.1", ...)
+    frame.check("00.1", "nonsense")
+    frame.check("77.7", 1)
+    assert not notes.exists()
+
+
+def test_two_notebooks_share_the_file(notes: Path) -> None:
+    progress.note("03.1")
+    progress.note("00.2")
+    assert list(json.loads(notes.read_text())["solved"]) == ["00.2", "03.1"]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe", b'{"solved": 3}', b'{"other": {}}'])
+def test_a_damaged_file_is_begun_again(notes: Path, content: bytes) -> None:
+    notes.parent.mkdir()
+    notes.write_bytes(content)
+    assert progress.solved() == {}
+    progress.note("00.1")
+    assert list(progress.solved()) == ["00.1"]
+
+
+def test_a_failing_disk_does_not_disturb_a_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("COURSE_PROGRESS", str(tmp_path / "file" / "progress.json"))
+    id = next(each.id for each in frame.exercises("00") if callable(each.solution))
+    frame.check(id, answer(id))
+    said = capsys.readouterr()
+    assert said.out.startswith(f"{id} right.") and not said.err
+
+
+def test_nothing_is_noted_in_tests_and_renders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COURSE_PROGRESS", raising=False)
+    assert progress.path() is None  # here, under pytest
+    monkeypatch.delenv("PYTEST_VERSION", raising=False)
+    assert progress.path() is not None and progress.path().name == "progress.json"
+    monkeypatch.setenv("COURSE_PROGRESS", "off")
+    assert progress.path() is None
+
+
+def test_progress_tells_what_is_done_and_what_is_next(notes: Path) -> None:
+    progress.note("00.1")
+    lines = course("progress").splitlines()
+    first, second = frame.exercises("00")[:2]
+    assert lines[0].startswith("00  ●○") and lines[0].endswith(f"next: {second.id} {second.title}")
+    total = sum(len(frame.exercises(number)) for number in frame.notebooks())
+    assert f"1 of {total} exercises solved" in lines
+    assert str(notes) in lines[-1] and first.id not in lines[0]
