@@ -169,7 +169,7 @@ def papers_and_we() -> str:
         ["| where | claim | value | source |\n|---|---|---|---|"] if claims else ["None is listed yet.\n"]
     )
     for claim in claims:
-        source = claim.get("record") or claim.get("paper") or ""
+        source = claim.get("record") or claim.get("paper") or f"counted: {claim['counted']}"
         source = f"{source}: {claim['key']}" if claim.get("key") else source
         cells = [Path(claim["file"]).stem, claim["text"], str(claim["value"]), source]
         lines.append(f"| {' | '.join(_plain(cell) for cell in cells)} |")
