@@ -553,6 +553,13 @@ def test_the_split_takes_a_fifth_of_every_class(photographs):
     assert (again.images == test.images).all()
 
 
+def test_median_boxes_are_medians_of_borders():
+    found = np.array([[0, 0, 10, 10], [0, 0, 10, 10], [6, 0, 10, 30], [4, 4, 2, 2.0]])
+    one, each = recipe.medians(found, np.array([0, 0, 0, 1]), 2)
+    np.testing.assert_allclose(one, [2, 0, 8, 10])  # from the left borders 0 0 4 6 and the right 6 10 10 16
+    np.testing.assert_allclose(each, [[0, 0, 10, 10], [4, 4, 2, 2]])
+
+
 def test_canvases_hold_the_photograph_where_the_box_says(photographs):
     moved = recipe.on_canvases(photographs)
     assert (recipe.on_canvases(photographs.subset(range(3))).images == moved.images[:3]).all()

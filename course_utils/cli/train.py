@@ -280,7 +280,7 @@ def localizer(
         typer.Option(help="Table of boxes: class, file and corners, or with a header.", dir_okay=False),
     ] = None,
     out: Out = Path("out/localizer"),
-    epochs: Annotated[int, typer.Option(help="Length of the run; the schedule fits itself to it.")] = 80,
+    epochs: Annotated[int, typer.Option(help="Length of the run; the schedule fits itself to it.")] = 60,
     loss: Annotated[str, typer.Option(help="Of the box: l2, smooth_l1, iou or iou_l1.")] = "iou_l1",
     head: Annotated[
         str, typer.Option(help="Behind the last convolution, or behind a dense layer.")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from course_utils import boxes as box_tools
 from course_utils import images, localization, pretrained, recipes, runs, runtime, training, weight_files
 from course_utils.datasets import LabelledImages, augment, backgrounds, boxes_from_csv
 from course_utils.models import localizer
@@ -35,7 +36,7 @@ WHOLE, CANVAS, NEAR = range(3)
 class Recipe:
     """All settings of a run; two runs with equal recipes are the same run."""
 
-    epochs: int = 80
+    epochs: int = 60
     batch: int = 32
     rate: float = 2e-4
     decay: float = 1e-2
@@ -112,9 +113,14 @@ def _moved(box: np.ndarray, place: tuple[int, ...], size: tuple[int, int]) -> np
 
 
 def medians(boxes: np.ndarray, classes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The median box (4,) and that of each class (count, 4)."""
-    each = [np.median(boxes[classes == c], axis=0) for c in range(count)]
-    return np.median(boxes, axis=0), np.array(each)
+    """The median box (4,) and that of each class (count, 4): the medians of their four borders.
+
+    (Medians of x, y, w, h would be a box less in the middle, and a weaker trivial answer.)
+    """
+    edges = box_tools.to_corners(boxes)
+    every = [np.median(edges, axis=0), *(np.median(edges[classes == c], axis=0) for c in range(count))]
+    found = box_tools.from_corners(np.array(every))
+    return found[0], found[1:]
 
 
 # --- views ----------------------------------------------------------------------------------------------
