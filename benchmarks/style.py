@@ -4,7 +4,7 @@ The usual loop is that of the public examples: float32, Adam, the full size from
 step. Its rate is that of TensorFlow's tutorial, .02 of the range from black to white, which also clips the
 picture after each step. Ours may take any way to the float32 loss, at full size, that the usual loop has
 after its 200 steps: fewer steps that shrink, half of the work for the Gram matrices, bfloat16 where the
-processor has it. The other cases take 20 steps each at one size: iterations a second, and memory.
+processor has it. The other cases take 10 steps each at one size: iterations a second, and memory.
 """
 
 from __future__ import annotations
@@ -114,9 +114,9 @@ BENCH = Bench(
     cases={
         "256 px, to the same loss": {**RACE, "precision": "auto"},
         "256 px, to the same loss, float32": {**RACE, "precision": "float32"},
-        "256 px, 20 steps": {"size": 256, "steps": 20, "race": False, "precision": "auto"},
-        "384 px, 20 steps": {"size": 384, "steps": 20, "race": False, "precision": "auto"},
-        "512 px, 20 steps": {"size": 512, "steps": 20, "race": False, "precision": "auto"},
+        "256 px, 10 steps": {"size": 256, "steps": 10, "race": False, "precision": "auto"},
+        "384 px, 10 steps": {"size": 384, "steps": 10, "race": False, "precision": "auto"},
+        "512 px, 10 steps": {"size": 512, "steps": 10, "race": False, "precision": "auto"},
     },
     ways={"usual": usual, "ours": ours},
 )

@@ -23,7 +23,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, hsv_to_rgb, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
+from PIL import Image, ImageFile
 
 INK, SOFT, FAINT = "#1c2128", "#5c6773", "#d8dde3"
 # petroff10 (Petroff, 2021), its two most distant hues first
@@ -164,6 +164,8 @@ def _encode(image: Image.Image) -> tuple[str, bytes]:
         palette.save(png, format="PNG", optimize=True)
         if png.tell() <= LARGE:
             return "image/png", png.getvalue()
+    # Pillow's buffer is too small for what is nearly noise.
+    ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, 4 * image.width * image.height)
     for quality, subsampling in ((88, 0), (80, 0), (72, 2), (62, 2)):
         jpeg = io.BytesIO()
         options: dict[str, Any] = {"quality": quality, "subsampling": subsampling}

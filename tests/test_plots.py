@@ -287,3 +287,11 @@ def test_alt_texts_get_into_the_web_page(shell: Shell) -> None:
     assert f'alt="{ALT}"' in described
     assert "No description has been provided" not in described
     assert described.count("<img") == page.count("<img") == described.count(" alt=")
+
+
+def test_what_is_nearly_noise_can_be_stored() -> None:
+    """Pillow's own buffer is too small for it."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3))
+    figure = plots.row([noise, noise], size=3.0, alt="Two pictures of noise.")
+    mime, content, _ = plots.compact(figure)  # type: ignore[arg-type]
+    assert mime == "image/jpeg" and len(content) > 10_000

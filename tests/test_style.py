@@ -464,6 +464,8 @@ def test_unlike_proportions_and_sizes(net: Any) -> None:
     assert result.image.shape == (10, 48, 3)
     one = style.transfer(net, np.full((1, 1, 3), 90.0), ART, **{**SMALL, "steps": 2})  # a single pixel
     assert one.image.shape == (48, 48, 3)
+    huge = np.broadcast_to(np.float32(90), (1500, 2500, 3))
+    assert style.transfer(net, huge, huge, **{**SMALL, "steps": 2}).image.shape == (29, 48, 3)
 
 
 def test_what_does_not_fit_into_memory_says_what_does(net: Any) -> None:

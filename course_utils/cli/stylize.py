@@ -11,6 +11,8 @@ import typer
 if TYPE_CHECKING:
     import numpy as np
 
+CALM = 3e-4  # weight of the total variation by the paper's rule: takes the finest noise away, and no stroke
+
 
 def register(app: typer.Typer) -> None:
     """Add `course stylize`."""
@@ -27,7 +29,9 @@ def stylize(
     beta: Annotated[
         float | None, typer.Option(help="Weight of the style; found by itself if left out.")
     ] = None,
-    variation: Annotated[float, typer.Option(help="Weight of the total variation (smoothness).")] = 0.0,
+    variation: Annotated[
+        float | None, typer.Option(help="Weight of the total variation (smoothness); a little if left out.")
+    ] = None,
     init: Annotated[str, typer.Option(help="Start from photo, artwork or noise.")] = "photo",
     content_layers: Annotated[str, typer.Option(help="Names, with commas between.")] = "",
     style_layers: Annotated[str, typer.Option(help="Names, with commas between.")] = "",
@@ -50,6 +54,8 @@ def stylize(
     writable(out)
     from course_utils import style as styles
 
+    if variation is None:
+        variation = CALM if normalization == "paper" else 0.0
     changes: dict[str, Any] = {
         "size": size, "steps": steps, "alpha": alpha, "beta": beta, "variation": variation, "start": init,
         "colours": colours, "style_scale": style_scale, "optimizer": optimizer,

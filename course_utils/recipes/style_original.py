@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MODULE = "course_utils.recipes.style_original"
 PHOTOS: dict[str, str] = {
-    "starry_night": "astronaut",
+    "starry_night": "rocket",
     "the_scream": "chelsea",
     "great_wave": "china",
     "composition_vii": "coffee",
@@ -39,7 +39,7 @@ SETTINGS = style.Settings(
     content_layers=("block3_conv3",),
     style_layers=("block1_conv1", "block2_conv1", "block3_conv1"),
 )
-STYLE_FIRST = 4.0  # times the beta that `transfer` finds: with content at block 3 strokes need more weight
+STYLE_FIRST = 10.0  # times the beta that `transfer` finds: with content at block 3 strokes need more weight
 
 
 def run(
