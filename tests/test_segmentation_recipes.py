@@ -198,8 +198,25 @@ def test_pictures_that_cannot_be_segmented_are_named(folders, tmp_path, keras):
     )
     assert "1 of 2 pictures could not be read" in say and (tmp_path / "p0.png").is_file()
     assert not (tmp_path / "broken_overlay.jpg").exists()
+    told = f"{tmp_path / 'broken.png'} is not a picture"
+    assert say.count(f"{tmp_path / 'broken.png'}") == 1 and told in say and "Data: 1 picture." in say
     with pytest.raises(ValueError, match="called p0"):
         segment_cli._stems([str(good), f"elsewhere/{good.name}"])
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path, keras):
+    from course_utils.segmentation import load
+
+    with pytest.raises(FileNotFoundError, match=r"no weights .mine.: give the file"):
+        load("mine")
+    with pytest.raises(FileNotFoundError, match=r"no weight file .*mine\.npz"):
+        load(tmp_path / "mine.npz")
+    (tmp_path / "picture.jpg").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"picture\.jpg: weight files end in"):
+        load(tmp_path / "picture.jpg")
+    weight_files.save(tmp_path / "other.npz", {"conv_kernel": np.zeros((3, 3, 3, 4), np.float32)})
+    with pytest.raises(ValueError, match=r"other\.npz holds the weights of another network.*no FCN"):
+        load(str(tmp_path / "other.npz"))
 
 
 def test_settings_as_they_are_typed(tmp_path):

@@ -44,7 +44,8 @@ def segment(
     bad = 0
     for picture, stem in zip(pictures, stems, strict=True):
         bad += not _one(model, picture, out / stem, smooth, limit_mb)
-    print(pretrained.one_line(model, data=f"{len(pictures)} picture{'s' * (len(pictures) != 1)}"))
+    good = len(pictures) - bad
+    print(pretrained.one_line(model, data=f"{good} picture{'s' * (good != 1)}"))
     if bad:
         print(f"course: {bad} of {len(pictures)} pictures could not be read", file=sys.stderr)
         raise typer.Exit(1)
@@ -66,7 +67,8 @@ def _one(model: Any, picture: str, target: Path, smooth: str, limit_mb: float) -
     try:
         image = images.read(picture)
     except (OSError, ValueError) as error:
-        print(f"course: {picture}: {error}", file=sys.stderr)
+        text = f"{error}"
+        print(f"course: {text if picture in text else f'{picture}: {text}'}", file=sys.stderr)
         return False
     labels = segmentation.label_map(model, image, smooth, limit_mb)
     path = segmentation.write_mask(target.with_name(f"{target.name}.png"), labels)

@@ -1,8 +1,8 @@
 """Which samples help? Precision and recall of an FCN, by how many pictures and by what kind. Notebook 05.
 
 `python -m course_utils.recipes.fcn_samples` trains FCN-8s on scenes again and again, always for the same
-number of steps, and writes the record `fcn_samples`. First with 25, 50, … 400 pictures. Then with 100
-pictures and 100 more: of one class only, or of all classes but that one. Each is done with three seeds,
+number of steps, and writes the record `fcn_samples`. First with 10, 25, … 200 pictures. Then with 50
+pictures and 50 more: of one class only, or of all classes but that one. Each is done with three seeds,
 which change the scenes, the network's start and the order.
 """
 
@@ -38,8 +38,8 @@ class Plan:
         tested: scenes of the test split, with other backgrounds, to judge by.
     """
 
-    counts: tuple[int, ...] = (25, 50, 100, 200, 400)
-    base: int = 100
+    counts: tuple[int, ...] = (10, 25, 50, 100, 200)
+    base: int = 50
     asked: str = "rocket"
     steps: int = 200
     seeds: tuple[int, ...] = (0, 1, 2)

@@ -38,13 +38,14 @@ def load(weights: str | Path = "fcn8s_camvid") -> keras.Model:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or of another network.
     """
-    named = not str(weights).endswith(weight_files.SUFFIXES)
-    path = weight_files.shipped(str(weights)) if named else Path(weights).expanduser()
+    path = _path(weights)
     values = weight_files.read(path)
     try:
         model = fcn.like({n: values[f"{n}_kernel"].shape for n in weight_files.layers(values)})
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(
+            f"{path} holds the weights of another network ({error}): `course train fcn` makes fitting ones"
+        ) from error
     weight_files.put(model, values, path)
     card = weight_files.card(path) or _card_beside(path)
     names = tuple(card.get("class_names", ()))
@@ -55,6 +56,20 @@ def load(weights: str | Path = "fcn8s_camvid") -> keras.Model:
         card=MappingProxyType(card),
     )
     return pretrained.remember(model, facts)
+
+
+def _path(weights: str | Path) -> Path:
+    """The file that is meant: a path, or a bare name of weights that ship."""
+    path, name = Path(weights).expanduser(), str(weights)
+    if path.suffix or path.name != name or path.exists():
+        return path
+    try:
+        return weight_files.shipped(name)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"no weights {name!r}: give the file that `course train fcn` wrote, or fcn8s_camvid, "
+            "which a clone of the course has"
+        ) from error
 
 
 def _card_beside(path: Path) -> dict[str, Any]:

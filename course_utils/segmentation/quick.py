@@ -52,7 +52,7 @@ def learn(
     model: keras.Model,
     ready: Prepared,
     steps: int,
-    rate: float = 1e-3,
+    rate: float = 5e-4,
     weights: np.ndarray | None = None,
     *,
     batch: int = 16,
