@@ -1,0 +1,44 @@
+"""`course poster`: one photograph through all nine notebooks, on one sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add `course poster`."""
+    app.command("poster")(poster)
+
+
+def poster(
+    photo: Annotated[str, typer.Argument(help="A file, an address, or a sample's name such as chelsea.")],
+    out: Annotated[Path, typer.Option(help="The sheet: .jpg, .png or .webp.")] = Path("poster.jpg"),
+    title: Annotated[str, typer.Option(help="The line at the top.")] = "What a network saw",
+    style: Annotated[str, typer.Option(help="The artwork to paint after: a file or one of ours.")] = "",
+    size: Annotated[int, typer.Option(min=96, help="Longer side at which the network works.")] = 320,
+    steps: Annotated[int, typer.Option(min=1, help="Of painting; a tenth of them of dreaming.")] = 100,
+    weights: Annotated[str, typer.Option(help="auto, imagenet, course, or a weight file.")] = "auto",
+) -> None:
+    """Take a photograph through all notebooks: named, mapped, clustered, boxed, segmented, painted, dreamt.
+
+    What needs weights that aren't installed is left out, and said.
+    """
+    from course_utils.cli.stylize import picture, writable
+
+    writable(out)
+    image = picture(photo)
+    from course_utils import images, pretrained, runtime
+    from course_utils import poster as posters
+
+    runtime.start()
+    vgg = pretrained.load_vgg16(weights)
+    tools = posters.Tools(vgg, size, steps, style or posters.STYLE)
+    parts, missing = posters.make(image, tools, say=typer.echo)
+    for line in missing:
+        typer.echo(line)
+    images.save(out, posters.sheet(image, parts, title))
+    typer.echo(pretrained.one_line(vgg, data="your photograph"))
+    typer.echo(f"Written to {out}")
