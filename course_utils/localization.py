@@ -238,8 +238,12 @@ def load(path: str | Path) -> keras.Model:
 
     path = Path(path).expanduser()
     values = weight_files.read(path)
-    if missing := [n for n in ("reduce", "classes", "box") if f"{n}_kernel" not in values]:
-        raise ValueError(f"{path} holds no localizer: these layers are missing: {', '.join(missing)}")
+    needed = ("block1_conv1", "reduce", "classes", "box")
+    if missing := [n for n in needed if f"{n}_kernel" not in values]:
+        raise ValueError(
+            f"{path} holds no localizer: these layers are missing: {', '.join(missing)}. "
+            "Give weights.npz of `course train localizer`"
+        )
     width = values["block1_conv1_kernel"].shape[-1] / vgg16.CHANNELS["block1_conv1"]
     backbone = vgg16.build(width, until="block5_conv3", initializer="zeros")
     heads, classes, size = _heads_of(values)
@@ -247,6 +251,11 @@ def load(path: str | Path) -> keras.Model:
     weight_files.put(model, values, path)
     card = weight_files.card(path) or weight_files.card(path.with_name("card.npz"))
     names = tuple(card.get("class_names", ())) or tuple(f"class {i}" for i in range(classes))
+    if len(names) != classes:
+        raise ValueError(
+            f"{path} tells {classes} classes apart, the card beside it names {len(names)}: "
+            "it belongs to another file"
+        )
     facts = pretrained.About(
         str(card.get("title", path.name)), str(path), class_names=names, input_size=size, card=card
     )
