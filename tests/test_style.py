@@ -560,6 +560,7 @@ def test_course_stylize_keeps_what_was_painted_before_ctrl_c(
         (("chelsea", "ink", "--out", "{tmp}/a.txt"), "so that the format is clear"),
         (("chelsea", "ink", "--out", "{tmp}/none/a.png"), "there is no folder"),
         (("chelsea", "nothing.jpg", "--out", "{tmp}/a.png"), "no file nothing.jpg"),
+        (("chelsea", "woodcut", "--out", "{tmp}/a.png"), "artworks night_wind, woodcut_wave"),
         (("chelsea", "ink", "--out", "{tmp}/a.png", "--size", "3"), "size=3"),
         (("chelsea", "ink", "--out", "{tmp}/a.png", "--init", "grey"), "start='grey'"),
         (("chelsea", "ink", "--out", "{tmp}/a.png", "--style-layers", "block9"), "no layer 'block9'"),

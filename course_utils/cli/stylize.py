@@ -91,12 +91,21 @@ def paint(
 
 
 def picture(source: str) -> np.ndarray:
-    """A picture by the name of a sample or of a style picture, else from a file or an address."""
+    """A picture by the name of a sample or of a style picture, else from a file or an address.
+
+    Raises:
+        FileNotFoundError: neither; what looks like a misspelt name is answered with the names there are.
+    """
     from course_utils import images, style
 
     if source in images.SAMPLES:
         return images.sample(source)
-    return style.artwork(source) if source in style.PICTURES else images.read(source)
+    if source in style.PICTURES:
+        return style.artwork(source)
+    if not Path(source).suffix and not Path(source).exists():
+        ours = f"photographs {', '.join(images.SAMPLES)}; artworks {', '.join(style.PICTURES)}"
+        raise FileNotFoundError(f"no file {source}, and none of our pictures has that name: {ours}")
+    return images.read(source)
 
 
 def names(text: str) -> tuple[str, ...]:
