@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import nbformat
@@ -166,3 +167,23 @@ def test_the_poster_of_a_photograph(tmp_path: Path) -> None:
 def test_a_poster_that_cannot_be_written_is_said_first(tmp_path: Path) -> None:
     outcome = CliRunner().invoke(cli.build(), ["poster", "chelsea", "--out", str(tmp_path / "p.pdf")])
     assert isinstance(outcome.exception, ValueError) and "00 Edges" not in outcome.output
+
+
+# ---- the gallery -----------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parents[1]
+GALLERY = sorted((ROOT / "docs" / "gallery").glob("*.jpg"))
+
+
+def test_the_gallery_is_small_and_shown_with_words() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = dict((target, alt) for alt, target in re.findall(r"!\[(.*?)\]\((docs/gallery/.*?)\)", readme))
+    assert sorted(shown) == [f"docs/gallery/{path.name}" for path in GALLERY]
+    assert 4 <= len(GALLERY) <= 6
+    assert all(path.stat().st_size < 60_000 for path in GALLERY)
+    assert all(len(alt.split()) >= 6 for alt in shown.values())
+
+
+def test_the_gallery_is_what_its_script_makes() -> None:
+    source = (ROOT / "docs" / "make_gallery.py").read_text(encoding="utf-8")
+    assert all(f'"{path.stem}": (poster.' in source for path in GALLERY)
