@@ -12,8 +12,10 @@ from typing import Any
 
 import nbformat
 import pytest
+import words
 
 from course_utils.cli import render
+from course_utils.exercises import frame
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
@@ -155,6 +157,54 @@ def test_every_figure_is_described_in_the_code(path: Path) -> None:
                     given = {keyword.arg for keyword in call.keywords}
                     assert "alt" in given or None in given or function.attr == "publish", ast.unparse(call)
                 assert (function.value.id, function.attr) != ("plt", "show")
+
+
+def paragraphs(notebook: Any) -> str:
+    """Prose without quoted sources of the past, and without titles of works, which keep their spelling."""
+    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    text = re.sub(r"^##+ Sources\b.*?(?=^#|\Z)", " ", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"```.*?```|^>? {4,}.*?$|`[^`]*`|\$[^$\n]*\$", " ", text, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"\]\([^)]*\)|<!--.*?-->|\*[^*\n]+\*", " ", text)
+
+
+@each_notebook
+def test_spelling(path: Path) -> None:
+    """British, without the most frequent slips, and no word twice in a row."""
+    text = paragraphs(read(path))
+    found = set(re.findall(r"[a-z]+", text.lower())) & {*words.SLIPS.split(), *words.ACROSS.split()}
+    assert not found
+    twice = re.findall(r"\b([a-z]{2,}) \1\b", text)
+    assert set(twice) <= {"that", "had"}, twice
+
+
+@each_notebook
+def test_references_resolve(path: Path) -> None:
+    """Notebooks and exercises that the text names exist; links within a page lead somewhere."""
+    notebook = read(path)
+    text = prose(notebook)
+    numbers = {number for group in re.findall(r"[Nn]otebooks? ((?:\d\d(?:, | and |–| to )?)+)", text)
+               for number in re.findall(r"\d\d", group)}  # fmt: skip
+    assert numbers <= {f"{number:02}" for number in range(9)}
+    exercises = set(re.findall(r"\b(0\d\.\d)\b(?!\d| ?%)", text))
+    known = {each.id for number in {id[:2] for id in exercises} for each in frame.exercises(number)}
+    notebooks = {one.name[:2] for one in PATHS}
+    assert {id for id in exercises if id[:2] in notebooks} <= known
+    anchors = {
+        re.sub(r"[^\w\- ]", "", line.lstrip("# ")).strip().replace(" ", "-") for line in headings(notebook)
+    }
+    source = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    inside = set(re.findall(r"\]\(#([^)\s]+)\)", source))
+    assert {each.lower() for each in inside} <= {each.lower() for each in anchors}
+
+
+@each_notebook
+def test_what_is_drawn_has_no_jet(path: Path) -> None:
+    """Nor any other map whose brightness goes up and down."""
+    names = "jet|rainbow|hsv|gist_rainbow|nipy_spectral|turbo|gist_ncar|prism|flag"
+    sources = "\n".join(cell.source for cell in code(read(path)))
+    assert not re.search(
+        rf"""cmap\s*=\s*["'](?:{names})(?:_r)?["']|colormaps\[["'](?:{names})|cm\.(?:{names})\b""", sources
+    )
 
 
 # ---- once rendered ---------------------------------------------------------------------------------------

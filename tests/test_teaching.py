@@ -177,7 +177,8 @@ GALLERY = sorted((ROOT / "docs" / "gallery").glob("*.jpg"))
 
 def test_the_gallery_is_small_and_shown_with_words() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = dict((target, alt) for alt, target in re.findall(r"!\[(.*?)\]\((docs/gallery/.*?)\)", readme))
+    pictures = re.findall(r"!\[(.*?)\]\((docs/gallery/.*?)\)", readme)
+    shown = {target: alt for alt, target in pictures}
     assert sorted(shown) == [f"docs/gallery/{path.name}" for path in GALLERY]
     assert 4 <= len(GALLERY) <= 6
     assert all(path.stat().st_size < 60_000 for path in GALLERY)
