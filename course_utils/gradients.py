@@ -120,3 +120,36 @@ def forward(model: keras.Model, x: np.ndarray) -> Any:
         ops.convert_to_numpy(ops.cast(output, "float32")) for output in (outputs if several else [outputs])
     ]
     return arrays if several else arrays[0]
+
+
+def frozen(model: keras.Model, shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
+    """A model as a function for inputs of one shape, with its weights as constants.
+
+    A processor wants kernels in an order of its own. Weights that may change are brought into it at every
+    call, constants only once; for a single picture this takes VGG-16 in float32 nearly as long as the
+    convolutions themselves (TensorFlow; on other backends this is `forward`). Later training does not reach
+    the function.
+
+    Args:
+        model: with one input and one output, and at most some tens of millions of weights: TensorFlow keeps
+            several copies of constants.
+        shape: of the inputs, with the batch.
+
+    Returns:
+        `fn(x) -> float32 array`. Notebook 05.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return lambda x: forward(model, x)
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    graph = tf.function(lambda x: model(x, training=False), autograph=False)
+    fixed = convert_variables_to_constants_v2(graph.get_concrete_function(tf.TensorSpec(shape, "float32")))
+
+    def run(x: np.ndarray) -> np.ndarray:
+        (answer,) = fixed(tf.convert_to_tensor(x, "float32"))
+        return np.asarray(tf.cast(answer, "float32"))
+
+    return run

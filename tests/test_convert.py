@@ -149,3 +149,34 @@ def test_the_matrix_is_mostly_zeros_with_shared_entries():
     assert matrix.shape == (16, 4) and np.count_nonzero(matrix) == 4 * 9 and len(np.unique(matrix)) == 10
     with pytest.raises(ValueError, match="does not fit"):
         convert.convolution_to_dense(kernel, 2, 4)
+
+
+def test_frozen_answers_alike_and_keeps_its_weights(keras):
+    from course_utils import gradients
+
+    model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3, name="conv")])
+    x = _pictures(2, 12, 10)
+    call = gradients.frozen(model, x.shape)
+    before = model.predict_on_batch(x)
+    np.testing.assert_allclose(call(x), before, rtol=1e-5, atol=1e-4)
+    model.get_layer("conv").set_weights([0 * w for w in model.get_layer("conv").get_weights()])
+    np.testing.assert_allclose(call(x), before, rtol=1e-5, atol=1e-4)
+
+
+def test_the_copy_holds_its_dense_part_in_the_precision_that_it_computes_in(keras):
+    """A kernel of a hundred million values is not turned into bfloat16 at every call."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        layers = [keras.layers.Flatten(), keras.layers.Dense(5, name="fc")]
+        layers += [keras.layers.Dense(3, dtype="float32", name="predictions")]
+        model = keras.Sequential([keras.Input((6, 6, 2)), *layers])
+        converted = convert.dense_to_convolutional(model)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model.get_layer("fc").kernel.dtype == "float32"
+    assert converted.get_layer("fc").kernel.dtype == "bfloat16"
+    assert converted.get_layer("predictions").kernel.dtype == "float32"
+    x = np.random.default_rng(0).normal(size=(4, 6, 6, 2)).astype(np.float32)
+    one, other = model.predict_on_batch(x), converted.predict_on_batch(x)[:, 0, 0]
+    np.testing.assert_allclose(other, one, atol=0.05)
+    assert other.std() > 0.3

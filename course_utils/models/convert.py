@@ -35,7 +35,7 @@ def dense_to_convolutional(model: keras.Model, name: str | None = None) -> keras
 
     Returns:
         A model (N, H, W, 3) -> (N, h, w, classes) for any H, W of at least the original's; it has its own
-        weights, equal to the old ones.
+        weights, equal to the old ones, in the precision that it computes in: it is there to answer.
 
     Raises:
         ValueError: the model has no dense part, or is no chain, or its input size is needed and open.
@@ -92,7 +92,7 @@ def _again(layer: Any, x: Any, copied: list[tuple[Any, Any]]) -> tuple[Any, list
     """The same layer once more, for any input size."""
     if _kind(layer) in SKIPPED:
         return x, copied
-    new = type(layer).from_config(layer.get_config())
+    new = type(layer).from_config(layer.get_config() | {"dtype": layer.dtype_policy.compute_dtype})
     return new(x), [*copied, (new, layer)] if layer.weights else copied
 
 
@@ -120,7 +120,7 @@ def _converted(
         activation=layer.activation,
         use_bias=layer.use_bias,
         name=layer.name,
-        dtype=layer.dtype,
+        dtype=layer.dtype_policy.compute_dtype,
     )
     return new(x), [*copied, (new, layer)]
 
