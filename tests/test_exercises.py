@@ -27,6 +27,8 @@ def solve(exercise: frame.Exercise) -> Any:
         namespace["keras"] = runtime.load_keras()
     if "hypercolumns" in exercise.source():
         namespace["hypercolumns"] = importlib.import_module("course_utils.hypercolumns")
+    if "box_tools" in exercise.source():
+        namespace["box_tools"] = importlib.import_module("course_utils.boxes")
     exec(exercise.source(), namespace)
     return namespace[exercise.name]
 

@@ -16,6 +16,7 @@ from course_utils.cli import build as build_cli
 from course_utils.datasets import scenes
 from course_utils.datasets.labelled import LabelledImages, unlabelled
 from course_utils.models import localizer, vgg16
+from course_utils.recipes import localization_methods as methods
 from course_utils.recipes import localizer as recipe
 
 
@@ -698,6 +699,43 @@ def test_localize_refuses_other_weights_and_empty_folders(trained, tmp_path, cli
         localization.load(other)
 
 
+def test_localize_reads_odd_pictures_and_names_a_cut_one(trained, tmp_path, cli):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (40, 60, 4), np.uint8)
+    Image.fromarray(noise, mode="CMYK").save(folder / "print.jpg")
+    Image.fromarray(rng.integers(0, 65535, (40, 60)).astype(np.uint16)).save(folder / "scan.png")
+    Image.fromarray(noise[..., :3]).save(folder / "whole.jpg")
+    (folder / "cut.jpg").write_bytes((folder / "whole.jpg").read_bytes()[:700])
+    table = tmp_path / "a.csv"
+    answer = cli("localize", "--weights", trained[0] / "weights.npz", "--csv", table, folder)
+    assert answer.exit_code == 1 and "cut.jpg" in answer.output and "damaged or cut short" in answer.output
+    assert [row["file"] for row in csv.DictReader(table.open())] == ["print.jpg", "scan.png", "whole.jpg"]
+
+
+def test_weights_of_another_network_are_named(trained, tmp_path):
+    for shipped in ("vgg16_course", "fcn8s_camvid"):
+        with pytest.raises(ValueError, match=r"holds no localizer.*course train localizer"):
+            localization.load(runtime.shipped(f"weights/{shipped}.npz"))
+    values = weight_files.read(trained[0] / "weights.npz")
+    for name, kept in (
+        ("headless", [k for k in values if not k.startswith("box")]),
+        ("heads", [k for k in values if not k.startswith("block")]),
+    ):
+        path = weight_files.save(tmp_path / f"{name}.npz", {key: values[key] for key in kept})
+        with pytest.raises(ValueError, match=r"missing: (box|block1_conv1)"):
+            localization.load(path)
+    path = weight_files.save(tmp_path / "whole.npz", values)
+    path.with_suffix(".json").write_text(json.dumps({"class_names": ["red", "blue", "green"]}))
+    with pytest.raises(ValueError, match=r"2 classes apart.*names 3"):
+        localization.load(path)
+    cut = tmp_path / "cut.npz"
+    cut.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(ValueError, match=r"cut\.npz"):
+        localization.load(cut)
+
+
 def test_the_first_block_keeps_its_weights(trained, keras):
     start, end = (weight_files.read(trained[0].parent / name) for name in ("narrow.npz", "run/weights.npz"))
     same = [key for key in start if np.array_equal(start[key], end.get(key))]
@@ -723,6 +761,46 @@ def test_trivial_answers_on_photographs(shared_data):
     assert facts["median_box"]["mean_iou"] == pytest.approx(0.787, abs=0.002)
     assert facts["class_median_box"]["mean_iou"] == pytest.approx(0.834, abs=0.002)
     assert facts["class_median_box"]["mean_iou_face"] == pytest.approx(0.634, abs=0.005)
+
+
+def test_training_windows_hold_the_object_or_hardly_any_of_it():
+    made = scenes(8, size=48, seed=0)
+    number, windows, labels, shares = methods.training_windows(made)
+    assert len(windows) == len(labels) == len(shares) and set(number) == set(range(8))
+    positive = labels < 6
+    assert 0 < positive.sum() < len(labels) and (labels[~positive] == 6).all()
+    back = localization.from_window(shares[positive], windows[positive])
+    np.testing.assert_allclose(back, made.boxes[number[positive], 0], atol=1e-3)
+    assert (shares >= -1e-9).all() and (shares[:, :2] + shares[:, 2:] <= 1 + 1e-9).all()
+    assert (shares[positive, 2:].max(axis=1) >= 0.5).all()
+    assert (labels[positive] == made.classes[number[positive], 0]).all()
+
+
+def test_mirrored_scenes_and_their_boxes():
+    made = scenes(4, size=48, seed=0)
+    pictures, found = methods.mirrored(made)
+    for image, there, (x, y, w, h) in zip(pictures, made.images, found, strict=True):
+        box = made.boxes[(made.images == there).all(axis=(1, 2, 3)).argmax(), 0]
+        old = there[int(box[1]) : int(box[1] + box[3]), int(box[0]) : int(box[0] + box[2])]
+        np.testing.assert_array_equal(image[int(y) : int(y + h), int(x) : int(x + w)], old[:, ::-1])
+
+
+def test_a_way_is_judged_by_its_best_box():
+    made = scenes(6, size=48, seed=0)
+    answers = iter([made.images[0], *made.images])  # the first is asked twice, to warm up
+    place = iter([0, *range(6)])
+
+    def way(image):
+        assert (image == next(answers)).all()
+        i = next(place)
+        wrong = np.array([[0, 0, 2, 2.0]])
+        both = np.concatenate([made.boxes[i], wrong])
+        return localization.Found(both, np.full(2, made.classes[i, 0]), np.array([0.9, 0.1]))
+
+    facts = methods.judge(way, made, passes=3)
+    assert facts["mean_iou"] == facts["over_half"] == facts["map"] == 1 and facts["passes"] == 3
+    blind = methods.trivial(made, made)
+    assert 0 < blind["one box for all (median)"]["mean_iou"] < 1
 
 
 def test_scenes_are_localized_by_the_same_functions(backbone):
