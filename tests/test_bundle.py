@@ -1,0 +1,95 @@
+"""`course bundle`, without a network: what it would run, and what it writes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from course_utils import cli
+from course_utils.cli import bundle
+
+LOCK = (bundle.ROOT / "requirements.lock").read_text(encoding="utf-8")
+each_system = pytest.mark.parametrize("system", bundle.SYSTEMS)
+
+
+def names(requirements: str) -> set[str]:
+    return set(re.findall(r"^([\w.-]+)==", requirements, re.MULTILINE))
+
+
+def test_a_condition_decides_by_the_system_it_is_for() -> None:
+    lock = (
+        "everywhere==1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n    # via course-utils\n"
+        "mac==2 ; sys_platform == 'darwin' \\\n    --hash=sha256:cc\n"
+        "old==3 ; python_full_version < '3.12' \\\n    --hash=sha256:dd\n"
+        "posix==4 ; os_name != 'nt' or (sys_platform != 'emscripten' and sys_platform != 'win32') \\\n"
+        "    --hash=sha256:ee\n"
+    )
+    assert names(bundle.chosen(lock, "macos", "3.12")) == {"everywhere", "mac", "posix"}
+    assert names(bundle.chosen(lock, "windows", "3.11")) == {"everywhere", "old"}
+    first = bundle.chosen(lock, "windows", "3.13")
+    assert first == "everywhere==1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
+
+
+@each_system
+def test_the_lock_is_taken_whole_but_for_other_systems(system: str) -> None:
+    conditional = set(re.findall(r"^([\w.-]+)==\S+ ;", LOCK, re.MULTILINE))
+    chosen = names(bundle.chosen(LOCK, system, "3.12"))
+    assert names(LOCK) - conditional <= chosen <= names(LOCK)
+    assert {"tensorflow", "keras", "jupyterlab", "hatchling"} <= chosen
+    assert ("appnope" in chosen) == (system == "macos")
+
+
+@each_system
+def test_the_command_lines(system: str, tmp_path: Path) -> None:
+    download, build = bundle.commands(tmp_path / "a folder", system, "3.13")
+    assert download[1:5] == ["tool", "run", "pip", "download"]
+    for word in ("--no-deps", "--require-hashes", "--only-binary=:all:"):
+        assert word in download
+    assert download[download.index("--python-version") + 1] == "3.13"
+    tags = {download[i + 1] for i, word in enumerate(download) if word == "--platform"}
+    assert tags == set(bundle.SYSTEMS[system][-1])
+    assert download[download.index("--dest") + 1] == build[-1] == str(tmp_path / "a folder" / "wheels")
+    assert not re.search(r"://|--index|--extra", " ".join([*download, *build])), "it names no host"
+
+
+def test_a_bundle_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pip and hatchling would fetch and build is a file of ours here."""
+    asked = []
+
+    def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        asked.append(command)
+        (tmp_path / "out" / "wheels" / f"part{len(asked)}.whl").write_bytes(b"wheel")
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(bundle.subprocess, "run", run)
+    monkeypatch.setattr(bundle, "COURSE", ("README.md", "course.py", "pyproject.toml", "notebooks"))
+    out = tmp_path / "out"
+    CliRunner().invoke(cli.build(), ["bundle", "--out", str(out)], catch_exceptions=False)
+    assert len(asked) == 2
+    listed = dict(reversed(line.split("  ")) for line in (out / "SHA256SUMS").read_text().splitlines())
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert set(listed) == files - {"SHA256SUMS"}
+    assert {"INSTALL.md", "requirements.txt", "wheels/part1.whl", "course/course.py"} <= files
+    for name in ("INSTALL.md", "wheels/part2.whl"):
+        assert listed[name] == hashlib.sha256((out / name).read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("system", ["linux", "windows"])
+def test_the_page_speaks_to_its_system(system: str) -> None:
+    text = bundle.page(system, "3.11")
+    assert "://" not in text and "{" not in text
+    assert ("env\\Scripts\\" in text) == ("py -3.11" in text) == (system == "windows")
+
+
+def test_mistakes_are_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for arguments in (["--platform", "beos"], ["--python", "3.9"]):
+        outcome = CliRunner().invoke(cli.build(), ["bundle", "--out", str(tmp_path / "new"), *arguments])
+        assert isinstance(outcome.exception, ValueError)
+    outcome = CliRunner().invoke(cli.build(), ["bundle", "--out", str(tmp_path)])
+    assert isinstance(outcome.exception, FileExistsError)
