@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from course_utils import cli
@@ -93,3 +94,28 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
         assert isinstance(outcome.exception, ValueError)
     outcome = CliRunner().invoke(cli.build(), ["bundle", "--out", str(tmp_path)])
     assert isinstance(outcome.exception, FileExistsError)
+
+
+# ---- the project's own checks ----------------------------------------------------------------------------
+
+
+def test_the_workflow_covers_systems_and_versions() -> None:
+    jobs = yaml.safe_load((bundle.ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))["jobs"]
+    systems = jobs["systems"]["strategy"]["matrix"]
+    assert tuple(systems["python"]) == bundle.PYTHONS
+    assert {name.split("-")[0] for name in systems["os"]} == {"ubuntu", "macos", "windows"}
+    resolutions = {each["resolution"] for each in jobs["versions"]["strategy"]["matrix"]["include"]}
+    assert resolutions == {"lowest-direct", "highest"}
+    lines = [step.get("run", "") for job in jobs.values() for step in job["steps"]]
+    assert ".ci/run" in lines and "python course.py test" in lines
+
+
+def test_the_hooks_are_what_ci_checks() -> None:
+    """Each hook's command stands in .ci/run, or is a variant of one that does."""
+    checked = (bundle.ROOT / ".ci" / "run").read_text("utf-8")
+    config = yaml.safe_load((bundle.ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+    hooks = [hook for repo in config["repos"] for hook in repo["hooks"]]
+    assert hooks and all(repo["repo"] == "local" for repo in config["repos"])
+    for hook in hooks:
+        command = hook["entry"].removeprefix("python3 course.py ").removesuffix(" --force-exclude")
+        assert f"check {command}" in checked
