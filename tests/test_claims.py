@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 CLAIMS = tomllib.loads((ROOT / "docs" / "claims.toml").read_text(encoding="utf-8"))["claim"]
 WORDS = {
-    "half": 0.5, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "nine": 9, "ten": 10,
+    "half": 0.5, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "nine": 9, "ten": 10, "eleven": 11,
     "two hundred": 200, "sixty-four": 64, "a hundred and forty-four": 144,
 }  # fmt: skip
 each_claim = pytest.mark.parametrize("claim", CLAIMS, ids=lambda each: each["text"][:40])
