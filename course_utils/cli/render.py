@@ -126,7 +126,8 @@ def badge(name: str) -> str:
     project = runtime.project()
     place = project["repository"].removeprefix("https://github.com/")
     target = f"{COLAB}/github/{place}/blob/{project['branch']}/notebooks/{name}"
-    return f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({target})"
+    # On a line of its own: what follows a comment on its line is not read as Markdown.
+    return f"\n[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({target})\n"
 
 
 def measured(facts: dict[str, Any] | None) -> str:
