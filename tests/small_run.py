@@ -61,6 +61,7 @@ def plan(event: str, number: int) -> None:
     elif event == "history":
         training.write_history = Counted(training.write_history, number, die)
     elif event:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job is born deaf to it
         plain, what = training.Devices.step, {"step": die, "ctrl-c": interrupt}[event]
         training.Devices.step = lambda self, model: Counted(plain(self, model), number, what)
 
