@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
+import queue
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import nbformat
 import numpy as np
@@ -138,6 +140,29 @@ def test_a_dead_or_endless_cell_is_named(tmp_path: Path) -> None:
     assert endless.failure == "cell 3 of 3 (“while True: pass”): took longer than 1 s"
 
 
+def test_a_message_that_nobody_announced_is_found_all_the_same() -> None:
+    """A channel whose poll sees what has come only when its time is over, as after a lost wake-up."""
+
+    class Channel:
+        arrives = 3
+        asked: ClassVar[list[float]] = []
+
+        async def get_msg(self, timeout: float) -> str:
+            self.asked.append(timeout)
+            if len(self.asked) < self.arrives:
+                raise queue.Empty
+            return "a message"
+
+    channel = Channel()
+    _notebooks._look_again(channel)
+    assert asyncio.run(channel.get_msg(timeout=600)) == "a message" and channel.asked == [1, 1, 1]
+    channel.asked.clear()
+    assert asyncio.run(channel.get_msg(timeout=None)) == "a message" and channel.asked == [1, 1, 1]
+    channel.arrives = 99
+    with pytest.raises(queue.Empty):
+        asyncio.run(channel.get_msg(timeout=0.5))
+
+
 @pytest.mark.parametrize(
     ("seconds", "megabytes", "minutes", "gigabytes"),
     [(5, 90, 1, 0.1), (60, 1000, 1, 1.0), (61, 1001, 2, 1.1), (299, 1349, 5, 1.4)],
@@ -233,18 +258,25 @@ def test_render_executes_in_place_and_fills_in(house: Path, monkeypatch: pytest.
     after = nbformat.read(good, 4)
     assert [cell.id for cell in after.cells] == [cell.id for cell in book.cells]
     assert after.cells[1].source == render.install_cell() and after.cells[1].outputs == []
-    assert after.metadata.course.minutes == 1 and 0 < after.metadata.course.memory_gb < 1
+    facts = after.metadata.course
+    assert facts.minutes >= 1 and 0 < facts.memory_gb < 1
     assert render.badge("00_good.ipynb") in after.cells[0].source
-    assert "takes less than a minute and 0." in after.cells[0].source
+    assert render.measured(facts) in after.cells[0].source
     stream, slider = after.cells[3].outputs
     assert stream.text == "AVX2 []\n"
     assert list(slider.data) == ["text/plain"] and "IntSlider" in slider.data["text/plain"]
     assert set(after.metadata) == {"kernelspec", "language_info", "course"}
     assert all("execution" not in cell.metadata for cell in after.cells)
     readme = (house / "README.md").read_text()
-    gigabytes = f"{after.metadata.course.memory_gb:g}"
-    assert f"| 00 | [Good](notebooks/00_good.ipynb) | nothing | 1 | {gigabytes} GB |\n" in readme
+    row = f"| nothing | {facts.minutes} | {facts.memory_gb:g} GB |"
+    assert f"| 00 | [Good](notebooks/00_good.ipynb) {row}\n" in readme
     assert "| 02 | Later | more | coming | |\n\nThe end." in readme
+
+
+def test_minutes_and_memory_in_words() -> None:
+    assert render.measured(None) == ""
+    assert "takes less than a minute and 0.4 GB" in render.measured({"minutes": 1, "memory_gb": 0.4})
+    assert "takes about 2 minutes and 1 GB" in render.measured({"minutes": 2, "memory_gb": 1.0})
 
 
 def test_render_check_runs_nothing_and_says_what_is_old(house: Path) -> None:

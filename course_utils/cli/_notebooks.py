@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import queue
 import re
 import threading
 import time
@@ -98,6 +99,7 @@ def execute(
     started, index, failure = time.perf_counter(), 0, None
     variables = {**os.environ, "COURSE_PROGRESS": "off", **(environment or {})}
     with client.setup_kernel(env=variables), _memory_of(client) as peak:
+        _look_again(client.kc.shell_channel, client.kc.iopub_channel)
         try:
             for index, cell in enumerate(notebook.cells):
                 on_cell(index, len(notebook.cells))
@@ -114,6 +116,30 @@ def execute(
             failure = f"{where(notebook, index)}: {failure}"
         _drop_widgets(notebook)
         return Outcome(seconds, peak(), failure)
+
+
+def _look_again(*channels: Any, every: float = 1.0) -> None:
+    """Let a kernel's channels look for messages anew each second.
+
+    ZeroMQ tells an event loop only once that a message has come. When that is lost, which is rare, pyzmq
+    finds the message at the end of the time that it was given: ten minutes later.
+    """
+
+    def patient(get_msg: Callable[..., Any]) -> Callable[..., Any]:
+        async def wait(timeout: float | None = None) -> Any:
+            end = math.inf if timeout is None else time.monotonic() + timeout
+            while True:
+                left = max(0.0, end - time.monotonic())
+                try:
+                    return await get_msg(timeout=min(every, left))
+                except queue.Empty:
+                    if left <= every:
+                        raise
+
+        return wait
+
+    for channel in channels:
+        channel.get_msg = patient(channel.get_msg)
 
 
 def _drop_widgets(notebook: Any) -> None:
