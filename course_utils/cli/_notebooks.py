@@ -99,6 +99,7 @@ def execute(
     started, index, failure = time.perf_counter(), 0, None
     variables = {**os.environ, "COURSE_PROGRESS": "off", **(environment or {})}
     with client.setup_kernel(env=variables), _memory_of(client) as peak:
+        assert client.kc is not None  # made by setup_kernel
         _look_again(client.kc.shell_channel, client.kc.iopub_channel)
         try:
             for index, cell in enumerate(notebook.cells):
