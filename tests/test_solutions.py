@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from course_utils.cli import _notebooks
 from course_utils.cli.solutions import exercise_cells, solve
 from course_utils.exercises import frame
 
@@ -61,10 +62,8 @@ def test_no_other_cell_uses_a_learners_answer(path: Path) -> None:
 @pytest.mark.slow
 @each_notebook
 def test_the_solutions_run_in_the_notebook(path: Path, tmp_path: Path) -> None:
-    from nbclient import NotebookClient
-
     notebook = nbformat.read(path, as_version=4)
     solve(notebook)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert _notebooks.execute(notebook, tmp_path, timeout=300).failure is None
     for id, cell in exercise_cells(notebook).items():
         assert printed(cell).startswith(f"{id} right.")
