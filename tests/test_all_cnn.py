@@ -192,6 +192,22 @@ def test_trials_are_recorded_also_those_that_break_off(archive, tmp_path):
     assert run.metrics["chosen on the test set"].keys() == {"reported", "true"}
     assert all(len(run.history[name]) == 2 for name in trials)
     assert run.metrics["input (3, 32, 32)"]["ended"] == ""
+    assert run.data["name"].endswith("judged on 20 test pictures")
+
+
+def test_a_choice_is_made_on_validation_pictures(archive, tmp_path, monkeypatch):
+    asked = []
+
+    def run(trial, budget, train, judged, say):
+        asked.append(judged[0])
+        return {"parameters": 1, "ended": "", "answers": [judged[1]], "loss": [1.0], "seconds": 0.0}
+
+    monkeypatch.setattr(compare, "run", run)
+    budget = compare.Budget(pictures=8, epochs=1, judged=5, part=compare.CHOICE.part)
+    compare.compare("all_cnn_variants", {"one": compare.Trial()}, archive, budget=budget, root=tmp_path)
+    pictures = compare.cifar10.load(archive)
+    np.testing.assert_array_equal(asked[0], pictures.validation[0][:5])
+    assert not np.array_equal(asked[0], pictures.test[0][:5])
 
 
 def test_the_six_bugs_change_what_they_say():
