@@ -125,6 +125,40 @@ def test_layers_can_have_weights_and_artworks_shares(net: Any) -> None:
     assert strokes([(ART, 1), (PHOTO, 1)], STYLE) == pytest.approx(strokes(ART, STYLE) / 4, rel=1e-3)
 
 
+def test_masks_compare_each_artwork_with_its_own_region(net: Any) -> None:
+    other = images.resize(images.sample("rocket"), (36, 48))
+    mask = np.zeros((36, 48), np.float32)
+    mask[:, :16] = 1  # thirds of 48, so that the border lies on the pooled grid, too
+    settings = {**SMALL, "style_layers": ("block1_conv1",), "beta": 1.0}
+    found = style.loss(net, PHOTO, PHOTO, [(ART, 1), (other, 1)], **settings, masks=[mask, 1 - mask])["style"]
+
+    def grams(image: np.ndarray, columns: slice) -> np.ndarray:
+        places = maps_of(net, image, "block1_conv1")[:, columns]
+        return np.einsum("hwi,hwj->ij", places, places) / places[..., 0].size
+
+    everything, expected = slice(None), 0.0
+    for share, art, columns in [(1 / 3, ART, slice(0, 16)), (2 / 3, other, slice(16, 48))]:
+        gap = grams(PHOTO, columns) - grams(art, everything)
+        expected += share * (gap**2).sum() / (4 * len(gap) ** 2)
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_one_mask_of_ones_is_no_mask(net: Any) -> None:
+    plain = style.loss(net, PHOTO, PHOTO, ART, **SMALL)["style"]
+    assert style.loss(net, PHOTO, PHOTO, ART, **SMALL, masks=[np.ones((9, 12))])["style"] == pytest.approx(
+        plain, rel=1e-4
+    )
+
+
+def test_a_mask_leaves_what_lies_far_outside(net: Any) -> None:
+    mask = np.zeros(PHOTO.shape[:2])
+    mask[:, :12] = 1
+    alone = {**SMALL, "alpha": 0.0, "beta": 1.0}
+    painted = style.transfer(net, PHOTO, ART, **alone, masks=[mask]).image
+    changed = np.abs(painted - PHOTO).mean(axis=(0, 2))
+    assert changed[:8].min() > 1 and changed[30:].max() < 0.01
+
+
 def test_the_gradient_is_that_of_the_loss(net: Any) -> None:
     problem = style.pose(net, PHOTO, ART, style.Settings(**SMALL, variation=1e-3))
     evaluate, x = problem.at(48), problem.base(48)
@@ -434,6 +468,10 @@ def test_luminance_keeps_the_photograph_s_colours(net: Any) -> None:
         ({"style_scale": 0.0}, "greater than 0"),
         ({"style_layers": ("block9_conv1",)}, "block9_conv1"),
         ({"content_layers": ()}, "layer"),
+        ({"masks": [np.ones((4, 4)), np.ones((4, 4))]}, "2 for 1 artworks"),
+        ({"masks": [np.ones((4, 4, 1))]}, "mask 0 has shape"),
+        ({"masks": [np.zeros((4, 4))]}, "not all be 0"),
+        ({"masks": [np.full((4, 4), 255)]}, "between 0 and 1"),
     ],
 )
 def test_settings_that_make_no_sense(net: Any, changes: dict[str, Any], words: str) -> None:

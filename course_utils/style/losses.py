@@ -28,10 +28,16 @@ def gram(maps: Any) -> Any:
     return 2 * half - ops.stop_gradient(half)
 
 
-def mean_gram(maps: Any) -> Any:
-    """The Gram matrix divided by the number of places, so that pictures of two sizes compare: (c, c)."""
+def mean_gram(maps: Any, mask: Any = None) -> Any:
+    """The Gram matrix divided by the number of places, so that pictures of two sizes compare: (c, c).
+
+    With a mask, (h, w, 1) and 0..1, each place counts as much as the mask says, and the places are those
+    inside (Gatys et al. 2017, section 4.1).
+    """
     from keras import ops
 
+    if mask is not None:
+        return gram(ops.cast(maps, "float32") * ops.sqrt(mask)) / ops.sum(mask)
     height, width = ops.shape(maps)[-3:-1]
     return gram(maps) / ops.cast(height * width, "float32")
 
@@ -88,19 +94,37 @@ NORMALIZATIONS: dict[str, Normalization] = {
 """By name. A weight published with one of them is millions off with another."""
 
 
-def weigh(maps: Any, factors: Any, targets: Sequence[Any], count: int) -> tuple[Any, Any]:
+def weigh(
+    maps: Any, factors: Any, targets: Sequence[Any], count: int, masks: Sequence[Any] = ()
+) -> tuple[Any, Any]:
     """Content and style loss: factors times sums of squared differences.
 
     Args:
         maps: feature maps (1, h, w, c); the first `count` are content layers, the others style layers.
         factors: one for each, a float32 vector.
-        targets: the maps of the photograph, then the mean Gram matrices of the artwork.
+        targets: the maps of the photograph, then the mean Gram matrices of the artwork: (c, c), or with
+            masks (regions, c, c).
+        masks: where each artwork's style is wanted: for each style layer (regions, h, w, 1), or nothing.
     """
     from keras import ops
 
     content = style = ops.zeros(())
     for i, (each, target) in enumerate(zip(maps, targets, strict=True)):
-        found = ops.cast(each, "float32") if i < count else mean_gram(each)
-        squares = factors[i] * ops.sum(ops.square(found - target))
-        content, style = (content + squares, style) if i < count else (content, style + squares)
+        if i < count:
+            content += factors[i] * ops.sum(ops.square(ops.cast(each, "float32") - target))
+        elif masks:
+            style += factors[i] * _by_region(each, target, masks[i - count])
+        else:
+            style += factors[i] * ops.sum(ops.square(mean_gram(each) - target))
     return content, style
+
+
+def _by_region(maps: Any, targets: Any, masks: Any) -> Any:
+    """Squared differences of Gram matrices, region by region, each weighed by its share of the picture."""
+    from keras import ops
+
+    total = ops.zeros(())
+    for region in range(masks.shape[0]):
+        found = mean_gram(maps, masks[region])
+        total += ops.mean(masks[region]) * ops.sum(ops.square(found - targets[region]))
+    return total

@@ -16,7 +16,7 @@ from .colours import recoloured
 from .losses import NORMALIZATIONS, mean_gram, total_variation, weigh
 from .networks import chain, is_normalized, normalize, once, twin
 from .optimizers import Limits, grey_level
-from .settings import STRENGTH, Settings, check_pictures, check_settings
+from .settings import STRENGTH, Settings, check_masks, check_pictures, check_settings
 
 if TYPE_CHECKING:
     import keras
@@ -52,11 +52,12 @@ def _graph(
         order = [layer.name for layer in chain(model)]
         part = features.tap(twin(model, max(names, key=order.index), precision), names)
 
-        def losses(x: Any, factors: Any, variation: Any, *targets: Any) -> Any:
+        def losses(x: Any, factors: Any, variation: Any, *wanted: Any) -> Any:
             maps = part(x, training=False)
             maps = maps if isinstance(maps, list | tuple) else [maps]
             noise = variation * total_variation(x) if calm else ops.zeros(())
-            return ops.stack([*weigh(maps, factors, targets, count), noise])
+            targets, masks = wanted[: len(names)], wanted[len(names) :]
+            return ops.stack([*weigh(maps, factors, targets, count, masks), noise])
 
         evaluate = gradients.value_and_gradient(losses)
         return _Graph(part, evaluate, tuple(names[:count]), tuple(names[count:]))
@@ -135,15 +136,23 @@ class Problem:
         targets: list[Array] = []
         if self.content is not None:
             targets += self.maps(pictures.resize(self.content, shape))[:count]
-        mixed: list[Array] = []
-        for image, share in self.styles:
+        artworks = []
+        for image, _ in self.styles:
             strokes = self.maps(pictures.fit(image, self.style_size(size)))[count:]
-            grams = [share * np.asarray(mean_gram(each)) for each in strokes]
-            mixed = [a + b for a, b in zip(mixed, grams, strict=True)] if mixed else grams
-        targets += mixed
+            artworks.append([np.asarray(mean_gram(each)) for each in strokes])
+        masks = self._masks(shape)
+        for grams in zip(*artworks, strict=True):
+            mixed = sum(share * each for (_, share), each in zip(self.styles, grams, strict=True))
+            targets.append(np.stack(grams) if masks else mixed)
         self._finite(targets)
         factors, variation = self._factors(shape, size), self._variation()
-        return lambda x: self.graph.evaluate(x, factors, variation, *targets)
+        return lambda x: self.graph.evaluate(x, factors, variation, *targets, *masks)
+
+    def _masks(self, shape: tuple[int, int]) -> list[Array]:
+        """The masks in the sizes of the style layers: for each (regions, h, w, 1), or nothing."""
+        masks = [np.asarray(mask, np.float32)[..., None] for mask in self.settings.masks or ()]
+        sizes = self.sizes(shape)[len(self.graph.content_layers) :] if masks else []
+        return [np.stack([pictures.resize(mask, size[:2]) for mask in masks]) for size in sizes]
 
     def _factors(self, shape: tuple[int, int], size: int) -> Array:
         """alpha or beta times the layer's weight times its normalization, for each layer."""
@@ -164,9 +173,12 @@ class Problem:
 
     def extents(self, shape: tuple[int, int]) -> list[tuple[int, int]]:
         """Channels and places of each chosen layer, for a picture of a shape."""
+        return [(channels, height * width) for height, width, channels in self.sizes(shape)]
+
+    def sizes(self, shape: tuple[int, int]) -> list[tuple[int, int, int]]:
+        """Height, width and channels of each chosen layer, for a picture of a shape."""
         found = self.graph.part.compute_output_shape((1, *shape, 3))
-        shapes = found if isinstance(found, list) else [found]
-        return [(channels, height * width) for _, height, width, channels in shapes]
+        return [tuple(each[1:]) for each in (found if isinstance(found, list) else [found])]
 
     def beta(self) -> float:
         """The weight of the style, found where none was given (see `Settings`)."""
@@ -188,6 +200,7 @@ def pose(model: keras.Model, content: Array | None, style: Any, settings: Settin
     """The problem that `transfer` solves, its arguments checked; `pose(…).at(size)` is the loss alone."""
     check_settings(settings)
     content, styles = check_pictures(content, style, settings)
+    check_masks(settings.masks, len(styles))
     return Problem(model, *recoloured(content, styles, settings.colours), settings)
 
 

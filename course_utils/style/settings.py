@@ -59,6 +59,8 @@ class Settings:
         coarse_to_fine: begin at an eighth, a quarter or half of the size: large strokes for little time.
         colours: "artwork", or the photograph's: "matched" gives the artwork the photograph's colours first,
             "luminance" takes only lightness from the result (Gatys et al. 2016, sections 3 and 4).
+        masks: where each artwork's style is wanted: for each (H, W), from 0 to 1, of any size. Then the Gram
+            matrices are those of regions (Gatys et al. 2017, section 4.1), and shares play no part.
         style_scale: longer side of the artwork as a multiple of `size`; smaller makes finer strokes.
         normalized: `normalize` the network first.
         precision: inside the network: "auto" (bfloat16 where it is faster), "float32", "mixed_bfloat16".
@@ -80,6 +82,7 @@ class Settings:
     rate: float = 25.0
     coarse_to_fine: bool = True
     colours: Literal["artwork", "matched", "luminance"] = "artwork"
+    masks: Sequence[Array] | None = None
     style_scale: float = 1.0
     normalized: bool = True
     precision: str = "auto"
@@ -156,6 +159,24 @@ def check_pictures(
         if not np.isfinite(image).all():
             raise ValueError(f"{name} holds values that are not finite (NaN or infinity)")
     return None if content is None else np.asarray(content, np.float32), styles
+
+
+def check_masks(masks: Sequence[Array] | None, artworks: int) -> None:
+    """Refuse masks that can't say where each artwork's style is wanted.
+
+    Raises:
+        ValueError: says what is wrong with which.
+    """
+    if masks is None:
+        return
+    if len(masks) != artworks:
+        raise ValueError(f"masks: {len(masks)} for {artworks} artworks; give one for each")
+    for k, mask in enumerate(masks):
+        values = np.asarray(mask, np.float32)
+        if values.ndim != 2:
+            raise ValueError(f"mask {k} has shape {values.shape}; expected (height, width)")
+        if not (values.min() >= 0 and values.max() <= 1 and values.any()):
+            raise ValueError(f"mask {k}: values must lie between 0 and 1, and not all be 0")
 
 
 def shares(style: Any) -> list[tuple[Array, float]]:
