@@ -403,4 +403,69 @@ RECOLOUR = Exercise(
     ],
 )
 
-EXERCISES = (CONTENT_LOSS, ENTRIES, GRAM, STYLE_LOSS, VARIATION, RECOLOUR)
+# --- 07.7 ----------------------------------------------------------------------------------------------
+
+
+def region_gram(maps, mask):
+    inside = maps * mask[..., None]
+    return np.tensordot(inside, maps, axes=((0, 1), (0, 1))) / mask.sum()
+
+
+def check_region_gram(answer: Any) -> None:
+    rng = np.random.default_rng(13)
+    maps, mask = rng.normal(0.4, 1, (4, 6, 3)), rng.uniform(0, 1, (4, 6))
+    mask[:, 4:] = 0
+    given = array(call(answer, maps, mask), (3, 3), "For maps of shape (4, 6, 3) the result")
+    right, places = region_gram(maps, mask), maps.reshape(-1, 3)
+    twice = region_gram(maps, mask**2) * (mask**2).sum()
+    mistakes = {
+        "The mask plays no part in it: that is the mean over the whole picture.": places.T @ places / 24,
+        "The mask plays no part in it, and nothing is divided.": places.T @ places,
+        "The sum is right; divide by how many places the mask holds, `mask.sum()`.": right * mask.sum(),
+        "Divided by all 24 places: a small region would weigh next to nothing. Take `mask.sum()`.": (
+            right * mask.sum() / 24
+        ),
+        "Divided by the places that the mask touches: half a place counts half.": (
+            right * mask.sum() / (mask > 0).sum()
+        ),
+        "Both maps are multiplied by the mask, so it counts twice: a place at 0.5 would count a quarter.": (
+            twice / mask.sum()
+        ),
+        "The mask counts twice, above and below: a place at 0.5 would count a quarter.": (
+            twice / (mask**2).sum()
+        ),
+        "Outside and inside are exchanged.": region_gram(maps, 1 - mask),
+    }
+    otherwise = f"Entry (0, 1) is {given[0, 1]:.3f}; within this mask it should be {right[0, 1]:.3f}."
+    match(given, right, mistakes, otherwise)
+
+
+REGION_GRAM = Exercise(
+    id="07.7",
+    title="the Gram matrix of a region",
+    name="region_gram",
+    hint="`maps * mask[..., None]` fades one factor out where the mask is 0; the other factor stays whole.",
+    after="With it the loss can ask for one style here and another there; the network need not know.",
+    check=check_region_gram,
+    solution=region_gram,
+    wrong=lambda: {
+        "the mean over the whole picture": lambda maps, mask: gram(maps) / mask.size,
+        "and nothing is divided": lambda maps, mask: gram(maps),
+        "divide by how many places": lambda maps, mask: region_gram(maps, mask) * mask.sum(),
+        "Divided by all 24 places": lambda maps, mask: region_gram(maps, mask) * mask.mean(),
+        "half a place counts half": lambda maps, mask: (
+            region_gram(maps, mask) * mask.sum() / np.count_nonzero(mask)
+        ),
+        "so it counts twice": lambda maps, mask: gram(maps * mask[..., None]) / mask.sum(),
+        "twice, above and below": lambda maps, mask: region_gram(maps, mask**2),
+        "exchanged": lambda maps, mask: region_gram(maps, 1 - mask),
+        "Entry (0, 1)": lambda maps, mask: region_gram(maps, mask > 0.5),
+        "has shape": lambda maps, mask: maps * mask[..., None],
+    },
+    right=lambda: [
+        lambda maps, mask: gram(maps * np.sqrt(mask)[..., None]) / mask.sum(),
+        lambda maps, mask: np.einsum("hwi,hwj,hw->ij", maps, maps, mask) / mask.sum(),
+    ],
+)
+
+EXERCISES = (CONTENT_LOSS, ENTRIES, GRAM, STYLE_LOSS, VARIATION, RECOLOUR, REGION_GRAM)
