@@ -41,6 +41,19 @@ def test_same_answer_on_the_original_size(keras, head):
     assert converted.count_params() == model.count_params()  # shared computation, not fewer parameters
 
 
+@pytest.mark.parametrize("changed", [0, 1])
+def test_neither_network_follows_what_happens_to_the_other(keras, changed):
+    model = vgg16.build(1 / 16, classes=5, input_shape=(64, 64, 3))
+    pair = (model, convert.dense_to_convolutional(model))
+    kernels = [each.get_layer("fc1").kernel for each in pair]
+    before = np.array(kernels[1 - changed])
+    optimizer = keras.optimizers.SGD(0.1)
+    optimizer.apply([keras.ops.ones(kernels[changed].shape)], [kernels[changed]])
+    kernels[changed].assign_add(keras.ops.ones(kernels[changed].shape))
+    np.testing.assert_array_equal(np.array(kernels[1 - changed]), before)
+    assert not np.array_equal(np.array(kernels[changed]).ravel(), before.ravel())
+
+
 def test_a_larger_picture_gives_a_map(keras):
     model = vgg16.build(1 / 16, classes=5, input_shape=(64, 64, 3))
     converted = convert.dense_to_convolutional(model)
