@@ -1,7 +1,8 @@
 """Finds the numbers that README, the pages and the notebooks' prose state (tests/test_claims.py).
 
-A number is digits (also 50,176 · 1e-5 · 138 million · 45 %), or words from eleven up ("two hundred", "fifty
-thousand"). What is no statement of the author's is left out by these rules, and by no list of files:
+A number is digits (also 50,176 · 1e-5 · 138 million · 45 %), or words: from eleven up ("two hundred", "fifty
+thousand"), shares ("three quarters"; not "half") and multiples ("three times the pictures"). What is no
+statement of the author's is left out by these rules, and by no list of files:
 
 - code, in fences and in spans; link targets, HTML comments and mathematics;
 - what `course render` measures and writes: minutes and memory in headers and in README's table;
@@ -54,6 +55,13 @@ NO_STATEMENT = re.compile(
     re.DOTALL,
 )
 WORD = "|".join([*SMALL, *LARGE])
+SMALLEST = "|".join(ONES.split())
+SHARES = {"third": 3, "quarter": 4, "fifth": 5, "tenth": 10, "hundredth": 100}
+SHARE = re.compile(
+    rf"\b(?P<count>a|{SMALLEST}) (?P<part>{'|'.join(SHARES)})(?:s\b|\b(?= of| less| more|[.,;:)]|$))"
+    rf"|\b(?P<times>{SMALLEST}) times (?:the|as|more|larger|smaller|faster|longer)\b",
+    re.IGNORECASE,
+)
 AND = "(?:(?<=hundred)|(?<=thousand)|(?<=million))"
 NUMBER = re.compile(
     r"(?P<digits>(?<![\w.,])\.?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?(?<!,))"
@@ -107,22 +115,29 @@ def in_words(text: str) -> float:
     return float(total + below)
 
 
-def stated(text: str, smallest: float = 11) -> list[Stated]:
-    """The numbers that a text states, in order; in words only from `smallest` up."""
-    hidden = NO_STATEMENT.sub(lambda match: "_" * len(match[0]), text)
-    return [each for each in numbers(hidden) if each.value >= smallest or text[each.start] in ".0123456789"]
+def stated(text: str) -> list[Stated]:
+    """The numbers that a text states, in order: in digits all, in words from eleven up, shares, multiples."""
+    return numbers(blanked(NO_STATEMENT, text), smallest=11)
 
 
-def numbers(text: str) -> list[Stated]:
-    """All numbers of a text, in order, whatever they are there for."""
+def numbers(text: str, smallest: float = 0) -> list[Stated]:
+    """All numbers of a text, in order, whatever they are there for; in words only from `smallest` up."""
     found = []
-    for match in NUMBER.finditer(text):
-        if match["words"]:
-            found.append(Stated(in_words(match["words"]), *match.span()))
-        else:
+    for match in SHARE.finditer(text):
+        count = 1 if match["count"] in ("a", "A") else in_words(match["count"] or match["times"])
+        found.append(Stated(count / SHARES.get((match["part"] or "").lower(), 1), *match.span()))
+    for match in NUMBER.finditer(blanked(SHARE, text)):
+        if match["digits"]:
             unit = UNITS.get((match["unit"] or "").lower(), 1)
             found.append(Stated(float(match["digits"].replace(",", "")) * unit, *match.span()))
-    return found
+        elif (value := in_words(match["words"])) >= smallest:
+            found.append(Stated(value, *match.span()))
+    return sorted(found, key=lambda each: each.start)
+
+
+def blanked(pattern: re.Pattern[str], text: str) -> str:
+    """The text with underscores in place of what a pattern finds."""
+    return pattern.sub(lambda match: "_" * len(match[0]), text)
 
 
 def sentence(text: str, at: Stated) -> str:
