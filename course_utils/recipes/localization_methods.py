@@ -48,7 +48,7 @@ class Size:
     several: int = 120
     """Test scenes of one to three objects."""
     proposals: int = 50
-    epochs: int = 12
+    epochs: int = 20
 
 
 # --- idea 1: regression on a frozen network's maps ------------------------------------------------------
@@ -234,7 +234,7 @@ def compare_heads(
     """Losses and kinds of heads, on the same stored maps."""
     count = len(data.class_names)
     cases: dict[str, dict[str, Any]] = {
-        "l2, by SGD": {"loss": "l2", "box_weight": 10.0, "plain": True, "rate": 0.02},
+        "l2, by SGD": {"loss": "l2", "box_weight": 10.0, "plain": True, "rate": 7e-4},
         "l2": {"loss": "l2", "box_weight": 10.0},
         "smooth_l1": {"loss": "smooth_l1"},
         "iou": {"loss": "iou"},
