@@ -268,9 +268,21 @@ def test_render_executes_in_place_and_fills_in(house: Path, monkeypatch: pytest.
     assert set(after.metadata) == {"kernelspec", "language_info", "course"}
     assert all("execution" not in cell.metadata for cell in after.cells)
     readme = (house / "README.md").read_text()
-    row = f"| nothing | {facts.minutes} | {facts.memory_gb:g} GB |"
+    figures = f"{facts.minutes} | {facts.memory_gb:g} GB"
+    row = f"| nothing | – | {figures} | [open]({render.colab('00_good.ipynb')}) |"
     assert f"| 00 | [Good](notebooks/00_good.ipynb) {row}\n" in readme
-    assert "| 02 | Later | more | coming | |\n\nThe end." in readme
+    assert "| 02 | Later | more | | coming | | |\n\nThe end." in readme
+
+
+@pytest.mark.parametrize(
+    ("head", "numbers"),
+    [
+        ("**What you need:** Python (notebooks 01 and 00), maps (notebook 02).", "00, 01, 02"),
+        ("After notebook 03. **What you need:** nothing.", ""),
+    ],
+)
+def test_what_comes_before_is_read_from_the_first_cell(head: str, numbers: str) -> None:
+    assert render.needs(head) == numbers
 
 
 def test_minutes_and_memory_in_words() -> None:

@@ -122,12 +122,16 @@ def install_cell() -> str:
 
 
 def badge(name: str) -> str:
-    """The link that opens a notebook in Colab."""
+    """The picture that opens a notebook in Colab."""
+    # On a line of its own: what follows a comment on its line is not read as Markdown.
+    return f"\n[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({colab(name)})\n"
+
+
+def colab(name: str) -> str:
+    """Where Colab opens a notebook."""
     project = runtime.project()
     place = project["repository"].removeprefix("https://github.com/")
-    target = f"{COLAB}/github/{place}/blob/{project['branch']}/notebooks/{name}"
-    # On a line of its own: what follows a comment on its line is not read as Markdown.
-    return f"\n[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({target})\n"
+    return f"{COLAB}/github/{place}/blob/{project['branch']}/notebooks/{name}"
 
 
 def measured(facts: dict[str, Any] | None) -> str:
@@ -159,18 +163,30 @@ def _readme(check: bool) -> bool:
 
 
 def table(readme: str) -> str:
-    """README with its table (number, title, what you make, minutes, memory) brought up to date."""
+    """README with its table brought up to date.
+
+    A row has number, title, what you make, the notebooks to know before, minutes, memory, a link to Colab.
+    """
 
     def row(found: re.Match[str]) -> str:
         number, title, makes = found.groups()
         path = next(_notebooks.FOLDER.glob(f"{number}_*.ipynb"), None)
         if path is None:
-            return f"| {number} | {title} | {makes} | coming | |"
-        facts = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("course")
+            return f"| {number} | {title} | {makes} | | coming | | |"
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        facts = notebook["metadata"].get("course")
         figures = f"{facts['minutes']} | {facts['memory_gb']:g} GB" if facts else " | "
-        return f"| {number} | [{title}](notebooks/{path.name}) | {makes} | {figures} |"
+        before = needs("".join(notebook["cells"][0]["source"])) or "–"
+        head = f"| {number} | [{title}](notebooks/{path.name}) | {makes} | {before}"
+        return f"{head} | {figures} | [open]({colab(path.name)}) |"
 
     return re.sub(r"^\| (\d\d) \| \[?([^|\]]+?)(?:\]\(.*?\))? \| ([^|]+?) \|.*$", row, readme, flags=re.M)
+
+
+def needs(head: str) -> str:
+    """The numbers of the notebooks that a first cell names under "What you need"."""
+    named = re.findall(r"\bnotebooks? ((?:\d\d(?:, | and )?)+)", head.partition("**What you need:**")[2])
+    return ", ".join(sorted({number for words in named for number in re.findall(r"\d\d", words)}))
 
 
 # ---- outputs ---------------------------------------------------------------------------------------------
