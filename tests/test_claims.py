@@ -254,7 +254,7 @@ def test_numbers_are_read_as_a_reader_does() -> None:
 
 STATED = [
     ("Thirteen layers, 7 of them wide, reach 92.2 % after 1e-5.", [13, 7, 0.922, 1e-5]),
-    ("block5_conv3 of VGG-16 in `feature_maps(x, 3)`; a 3 by 3 kernel, (32, 32, 3) and 1 x 1.", []),
+    ("block5_conv3 of VGG-16 in `feature_maps(x, 3)`; a 3 by 3 kernel, (height, width, 3) and 1 x 1.", []),
     ("See notebook 03, exercise 03.2, section 4.2 and [figure](a/12.png) of Long et al. (2015).", []),
     ("With Keras 3 and Python 3.12 it sums to 1 or 0, and takes 3.12 seconds.", [3.12]),
     ("One, ten and eleven; two hundred and half a million.", [11, 200, 1e6]),
