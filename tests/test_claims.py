@@ -130,6 +130,10 @@ def test_claims_are_complete() -> None:
         assert set(claim) <= KEYS and set(claim) & SOURCES, claim["text"]
         assert ("key" in claim) == ("record" in claim), claim["text"]
         assert claim["file"] in prose_numbers.pages(), claim["text"]
+        alone = [each for each in as_list(claim.get("counted", [])) if re.fullmatch(r"[\d.]+", each)]
+        assert not alone or {"paper", "code"} & set(claim), (
+            f"{claim['text']}: {alone} is counted from nothing"
+        )
     assert len({(claim["file"], claim["text"], str(claim["value"])) for claim in CLAIMS}) == len(CLAIMS)
 
 
