@@ -175,10 +175,10 @@ def papers_and_we() -> str:
     for file, claims in groupby(listed["claim"], key=itemgetter("file")):
         title = re.search(r"# ([^\"\\\n]+)", (ROOT / file).read_text(encoding="utf-8"))
         lines += [
-            f"\n### {title[1] if title else file}\n",
+            f"\n### {title[1] if title and '/' in file else file}\n",
             "| the words | where the number comes from |\n|---|---|",
         ]
-        lines += [f"| {_plain(claim['text'])} | {_plain(_held_by(claim))} |" for claim in claims]
+        lines += [f"| {_plain(claim['text'])} | {_held_by(claim)} |" for claim in claims]
     return "\n".join(lines) + "\n"
 
 
@@ -195,15 +195,17 @@ def _beside(entry: dict[str, Any]) -> str:
 
 
 def _held_by(claim: dict[str, Any]) -> str:
-    """The sources of a claim in words."""
-    parts = [claim["paper"]] if "paper" in claim else []
+    """The sources of a claim in words; code and keys as such."""
+    parts = [_plain(claim["paper"])] if "paper" in claim else []
     if "record" in claim:
-        parts.append(f"{claim['record']}: {claim['key'].replace('.length', ' (how many)').strip()}")
+        key = claim["key"].removesuffix(".length")
+        counted = "how many there are in " if key != claim["key"] else ""
+        parts.append(f"{counted}`{claim['record']}`" + (f", `{key}`" if key else ""))
     if "counted" in claim:
         expressions = claim["counted"] if isinstance(claim["counted"], list) else [claim["counted"]]
-        parts.append("counted: " + ", ".join(expressions))
+        parts.append("counted: " + ", ".join(f"`{expression}`" for expression in expressions))
     if "code" in claim:
-        parts.append(f"in {claim.get('where', 'its code')}: {claim['code']}")
+        parts.append(f"`{claim['code']}` in " + (f"`{claim['where']}`" if "where" in claim else "its code"))
     return "; ".join(parts)
 
 
