@@ -23,7 +23,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, hsv_to_rgb, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image, ImageFile
+from PIL import Image, ImageChops, ImageFile
 
 INK, SOFT, FAINT = "#1c2128", "#5c6773", "#d8dde3"
 # petroff10 (Petroff, 2021), its two most distant hues first
@@ -33,7 +33,11 @@ PALETTE: tuple[str, ...] = (
 )
 WIDTH = 7.2  # inches; a notebook's column
 SHOWN_DPI, DRAWN_DPI = 100, 160  # pixels to an inch on the page; drawn finer, for sharp screens
-LARGE = 40_000  # bytes above which a figure is stored as JPEG or at fewer pixels
+LARGE = 40_000  # bytes above which a drawing is stored as JPEG, too
+SMALL = (
+    24_000  # bytes that a JPEG should not exceed, if one of these qualities at the page's resolution does it:
+)
+QUALITIES = (85, 80, 75, 70, 65)
 
 STYLE: dict[str, Any] = {
     "figure.facecolor": "white",
@@ -135,8 +139,8 @@ def bundle(figure: Figure, alt: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def compact(figure: Figure) -> tuple[str, bytes, tuple[int, int]]:
     """Render a figure to few bytes: `(mime type, bytes, (width, height) on the page in pixels)`.
 
-    A drawing becomes a PNG of at most 256 colours; what is photographic, a JPEG; what is still large is
-    stored at the page's own resolution.
+    A drawing becomes a PNG of at most 256 colours; what is photographic, a JPEG: drawn finely if it stays
+    small, else at the page's own resolution, with ever more compression, as long as it still looks clean.
     """
     buffer = io.BytesIO()
     options: dict[str, Any] = {
@@ -148,31 +152,37 @@ def compact(figure: Figure) -> tuple[str, bytes, tuple[int, int]]:
     drawn = Image.open(buffer).convert("RGB")
     scale = SHOWN_DPI / DRAWN_DPI
     size = (max(1, round(drawn.width * scale)), max(1, round(drawn.height * scale)))
-    mime, content = _encode(drawn)
-    if len(content) > LARGE:
-        smaller = _encode(drawn.resize(size, Image.Resampling.LANCZOS))
-        mime, content = min((smaller, (mime, content)), key=lambda found: len(found[1]))
-    return mime, content, size
+    if (png := _palette(drawn)) is not None:
+        return "image/png", png, size
+    shown = drawn.resize(size, Image.Resampling.LANCZOS)
+    for image, quality in ((drawn, 85), (drawn, 75), *((shown, quality) for quality in QUALITIES)):
+        jpeg = _jpeg(image, quality)
+        if len(jpeg) <= SMALL:
+            break
+    return "image/jpeg", jpeg, size
 
 
-def _encode(image: Image.Image) -> tuple[str, bytes]:
-    """A palette PNG for a drawing that stays small, else the best JPEG that is not large."""
+def _palette(image: Image.Image) -> bytes | None:
+    """A drawing as a PNG of 64 colours, or of 256 where that shows; None for a photograph or a large one."""
     thinned = image.resize((image.width // 2 + 1, image.height // 2 + 1), Image.Resampling.NEAREST)
-    if thinned.getcolors(4096) is not None:
-        png = io.BytesIO()
-        palette = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        palette.save(png, format="PNG", optimize=True)
-        if png.tell() <= LARGE:
-            return "image/png", png.getvalue()
+    if thinned.getcolors(4096) is None:
+        return None
+    for count in (64, 256):
+        palette = image.quantize(count, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        off = ImageChops.difference(image, palette.convert("RGB")).convert("L")
+        if sum(off.histogram()[16:]) <= off.width * off.height // 500:
+            break
+    png = io.BytesIO()
+    palette.save(png, format="PNG", optimize=True)
+    return png.getvalue() if png.tell() <= LARGE else None
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
     # Pillow's buffer is too small for what is nearly noise.
     ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, 4 * image.width * image.height)
-    for quality, subsampling in ((88, 0), (80, 0), (72, 2), (62, 2)):
-        jpeg = io.BytesIO()
-        options: dict[str, Any] = {"quality": quality, "subsampling": subsampling}
-        image.save(jpeg, format="JPEG", optimize=True, progressive=True, **options)
-        if jpeg.tell() <= LARGE:
-            break
-    return "image/jpeg", jpeg.getvalue()
+    jpeg = io.BytesIO()
+    image.save(jpeg, format="JPEG", quality=quality, subsampling=2, optimize=True, progressive=True)
+    return jpeg.getvalue()
 
 
 def with_alt_text(page: str, notebook: Any) -> str:
@@ -546,11 +556,47 @@ def boxes(
         boxes, truth: (N, 4) as x, y, w, h in pixels of the image.
         labels: one for each box.
     """
+    aspect = np.shape(image)[0] / np.shape(image)[1]
+    figure, (ax,) = panels(1, 1, aspect=aspect, width=fitting(size, 1, aspect))
+    _outline(ax, image, boxes, labels, truth)
+    ax.set_title(title or "")
+    return publish(figure, alt)
+
+
+def boxes_row(
+    images: Sequence[Any],
+    boxes: Sequence[Any],
+    labels: Sequence[Sequence[str]] | None = None,
+    truths: Sequence[Any] | None = None,
+    titles: Sequence[str] | None = None,
+    *,
+    alt: str,
+    size: float | None = None,
+) -> Figure | None:
+    """Boxes on several pictures side by side, each `size` inches wide; for each the arguments of `boxes`.
+
+    Raises:
+        ValueError: boxes, labels, truths or titles are not as many as the images.
+    """
+    for name, given in {"boxes": boxes, "labels": labels, "truths": truths, "titles": titles}.items():
+        if given is not None and len(given) != len(images):
+            raise ValueError(f"{len(images)} images but {len(given)} {name}")
+    count = len(images)
+    aspect = max(np.shape(image)[0] / np.shape(image)[1] for image in images)
+    width = fitting(WIDTH if size is None else min(WIDTH, size * count), count, aspect)
+    figure, axes = panels(count, count, aspect=aspect, width=width, head=0.17 if titles else 0.0)
+    for i, ax in enumerate(axes):
+        _outline(ax, images[i], boxes[i], labels[i] if labels else None, truths[i] if truths else None)
+        ax.set_anchor("NW")
+        ax.set_title(titles[i] if titles else "", pad=4, fontsize=8.5)
+    return publish(figure, alt)
+
+
+def _outline(ax: Axes, image: Any, boxes: Any, labels: Sequence[str] | None, truth: Any) -> None:
+    """A picture with boxes on axes: found ones in colour, each kind of label in one; true ones dashed."""
     found = np.asarray(boxes, float).reshape(-1, 4)
     if labels is not None and len(labels) != len(found):
         raise ValueError(f"{len(found)} boxes but {len(labels)} labels")
-    aspect = np.shape(image)[0] / np.shape(image)[1]
-    figure, (ax,) = panels(1, 1, aspect=aspect, width=fitting(size, 1, aspect))
     picture(ax, image)
     for x, y, w, h in np.asarray([] if truth is None else truth, float).reshape(-1, 4):
         ax.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor=INK, linewidth=2.6))
@@ -563,8 +609,6 @@ def boxes(
         if name:
             tag = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}
             ax.text(x, y, name, color="white", fontsize=7.5, va="bottom", bbox=tag)
-    ax.set_title(title or "")
-    return publish(figure, alt)
 
 
 def masks(

@@ -146,7 +146,7 @@ def test_links_resolve(path: Path) -> None:
 @each_notebook
 def test_every_figure_is_described_in_the_code(path: Path) -> None:
     """A call of `plots` or `pyplot.show` without alt text would be seen by some readers only."""
-    drawing = {"show", "row", "grid", "maps", "bars", "curves", "boxes", "masks", "publish"}
+    drawing = {"show", "row", "grid", "maps", "bars", "curves", "boxes", "boxes_row", "masks", "publish"}
     for cell in code(read(path)):
         if "%" in cell.source and "install" in cell.metadata.get("tags", ()):
             continue

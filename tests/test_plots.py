@@ -26,6 +26,9 @@ FIGURES: dict[str, Any] = {
     "bars": lambda alt: plots.bars(["cat", "dog"], [0.9, 0.1], alt=alt, title="t", xlabel="x", highlight=[0]),
     "curves": lambda alt: plots.curves({"a": [3, 2, 1], "b": ([0, 2], [1, 1])}, alt=alt, title="t", log=True),
     "boxes": lambda alt: plots.boxes(PHOTO, [[1, 2, 9, 9]], ["cat"], truth=[[0, 0, 9, 9]], alt=alt),
+    "boxes_row": lambda alt: plots.boxes_row(
+        [PHOTO, PHOTO], [[[1, 2, 9, 9]], []], titles=["a", "b"], alt=alt
+    ),
     "masks": lambda alt: plots.masks(PHOTO, np.eye(30, 45, dtype=int), ["background", "cat"], alt=alt),
     "publish": lambda alt: plots.publish(plots.canvas()[0], alt),
 }
@@ -96,8 +99,20 @@ def test_photographs_become_a_small_jpeg() -> None:
     cat = images.sample("chelsea")
     mime, content, (width, _) = plots.compact(plots.row([cat] * 3, alt=ALT))
     assert mime == "image/jpeg"
-    assert len(content) <= plots.LARGE
+    assert len(content) <= plots.SMALL
     assert width < 760
+
+
+def test_a_drawing_of_many_colours_gets_more_than_64() -> None:
+    many = np.random.default_rng(0).integers(0, 256, (8, 20, 3)).repeat(10, axis=0).repeat(10, axis=1)
+    mime, content, _ = plots.compact(plots.show(many, alt=ALT))
+    with Image.open(io.BytesIO(content)) as stored:
+        pixels = np.asarray(stored.convert("RGB").crop(stored.getbbox())).reshape(-1, 3)
+    assert mime == "image/png"
+    nearest = [
+        np.abs(pixels.astype(int) - colour).max(axis=-1).min() for colour in many[::10, ::10].reshape(-1, 3)
+    ]
+    assert np.mean(nearest) < 8
 
 
 def test_colours_survive_storage() -> None:
@@ -221,7 +236,13 @@ def test_a_mask_shows_the_share_of_each_class() -> None:
 
 
 def test_boxes_lie_where_they_should() -> None:
-    figure = plots.boxes(PHOTO, [[1, 2, 9, 8], [5, 5, 4, 4]], ["cat", "cup"], truth=[[0, 1, 7, 6]], alt=ALT)
+    found, names, truth = [[1, 2, 9, 8], [5, 5, 4, 4]], ["cat", "cup"], [[0, 1, 7, 6]]
+    figure = plots.boxes(PHOTO, found, names, truth=truth, alt=ALT)
+    beside = plots.boxes_row([PHOTO, PHOTO], [[], found], [[], names], [[], truth], alt=ALT)
+    assert [len(ax.patches) for ax in beside.axes] == [0, len(figure.axes[0].patches)]
+    assert [patch.get_bbox().bounds for patch in beside.axes[1].patches] == [
+        patch.get_bbox().bounds for patch in figure.axes[0].patches
+    ]
     places = [(p.get_x(), p.get_y(), p.get_width(), p.get_height()) for p in figure.axes[0].patches]
     assert places == [(0, 1, 7, 6), (0, 1, 7, 6), (1, 2, 9, 8), (5, 5, 4, 4)]
     assert [text.get_text() for text in figure.axes[0].texts] == ["cat", "cup"]
@@ -239,6 +260,7 @@ def test_boxes_lie_where_they_should() -> None:
         lambda: plots.maps(PHOTO[..., 0], alt=ALT),
         lambda: plots.bars(["a"], [1, 2], alt=ALT),
         lambda: plots.boxes(PHOTO, [[1, 2, 3, 4]], ["a", "b"], alt=ALT),
+        lambda: plots.boxes_row([PHOTO, PHOTO], [[[1, 2, 3, 4]]], alt=ALT),
         lambda: plots.table([[1, 2]], ["one"]),
     ],
 )
