@@ -37,7 +37,7 @@ LARGE = 40_000  # bytes above which a drawing is stored as JPEG, too
 SMALL = (
     24_000  # bytes that a JPEG should not exceed, if one of these qualities at the page's resolution does it:
 )
-QUALITIES = (85, 80, 75, 70, 65)
+QUALITIES = (85, 78, 70, 62, 54)
 
 STYLE: dict[str, Any] = {
     "figure.facecolor": "white",
