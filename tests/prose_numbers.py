@@ -47,7 +47,7 @@ NO_STATEMENT = re.compile(
     r"|\b\d(?:(?: by | ?x )\d)+\b|\b\dx\d\b"  # kernels and windows: 3 by 3, 1 x 1
     r"|(?<![\w.,-])[01](?![\w,-]*\d|\.\d)(?! (?:%|per|GB))"  # ends of scales
     r"|\b\d+[a-zA-Z]\b(?!-\d)"  # 2h and 16s
-    r"|\b0\d(?:\.\d)?\b"  # notebooks and exercises
+    r"|(?<!\.)\b0\d(?:\.\d)?\b"  # notebooks and exercises
     r"|\b(?:19[5-9]\d|20(?:0[1-9]|[1-3]\d))\b"  # years
     r"|\b(?i:section|table|figure|equation|chapter|appendix|line|notebook|report|arXiv|block|layer|number|idea)s?"
     r" \d+(?:\.\d+)*(?: (?:to|and) \d+)?"
