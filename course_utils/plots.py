@@ -586,7 +586,8 @@ def boxes_row(
     width = fitting(WIDTH if size is None else min(WIDTH, size * count), count, aspect)
     figure, axes = panels(count, count, aspect=aspect, width=width, head=0.17 if titles else 0.0)
     for i, ax in enumerate(axes):
-        _outline(ax, images[i], boxes[i], labels[i] if labels else None, truths[i] if truths else None)
+        names, truth = (given if given is None else given[i] for given in (labels, truths))
+        _outline(ax, images[i], boxes[i], names, truth)
         ax.set_anchor("NW")
         ax.set_title(titles[i] if titles else "", pad=4, fontsize=8.5)
     return publish(figure, alt)

@@ -238,8 +238,8 @@ def test_a_mask_shows_the_share_of_each_class() -> None:
 def test_boxes_lie_where_they_should() -> None:
     found, names, truth = [[1, 2, 9, 8], [5, 5, 4, 4]], ["cat", "cup"], [[0, 1, 7, 6]]
     figure = plots.boxes(PHOTO, found, names, truth=truth, alt=ALT)
-    beside = plots.boxes_row([PHOTO, PHOTO], [[], found], [[], names], [[], truth], alt=ALT)
-    assert [len(ax.patches) for ax in beside.axes] == [0, len(figure.axes[0].patches)]
+    beside = plots.boxes_row([PHOTO, PHOTO], [[], found], [[], names], np.array([truth, truth]), alt=ALT)
+    assert [len(ax.patches) for ax in beside.axes] == [2, len(figure.axes[0].patches)]
     assert [patch.get_bbox().bounds for patch in beside.axes[1].patches] == [
         patch.get_bbox().bounds for patch in figure.axes[0].patches
     ]

@@ -9,7 +9,7 @@ from .clustering import Clusters, best_iou, kmeans, plus_plus
 from .dense import extract
 from .factored import Factored
 from .linear import Components, LinearMap, PixelClassifier, logistic, pca, ridge
-from .marks import scribble, show_likeness
+from .marks import likeness_map, scribble, show_likeness
 
 __all__ = [
     "Axis",
@@ -21,6 +21,7 @@ __all__ = [
     "best_iou",
     "extract",
     "kmeans",
+    "likeness_map",
     "logistic",
     "pca",
     "plus_plus",

@@ -64,18 +64,24 @@ def show_likeness(image: np.ndarray, likeness: np.ndarray, row: int, column: int
 
 
 def beside(image: np.ndarray, likeness: np.ndarray, row: int, column: int) -> np.ndarray:
-    """Picture and likeness (viridis) side by side, the pixel marked in both: uint8 (H, 2 W + 8, 3)."""
-    import matplotlib
-
+    """Picture and likeness side by side, the pixel marked in both: uint8 (H, 2 W + 8, 3)."""
     from course_utils.images import to_uint8
+
+    marked = to_uint8(image).copy()
+    cross(marked, row, column)
+    gap = np.full((len(image), 8, 3), 255, np.uint8)
+    return np.concatenate([marked, gap, likeness_map(likeness, row, column)], axis=1)
+
+
+def likeness_map(likeness: np.ndarray, row: int, column: int) -> np.ndarray:
+    """A likeness (H, W) in viridis, scaled as in `show_likeness`, the pixel marked: uint8 (H, W, 3)."""
+    import matplotlib
 
     low, high = np.percentile(likeness, (0, 99.5))
     scaled = np.clip((likeness - low) / ((high - low) or 1), 0, 1)
-    coloured = matplotlib.colormaps["viridis"](scaled, bytes=True)[..., :3]
-    panels = [to_uint8(image).copy(), np.full((len(image), 8, 3), 255, np.uint8), coloured]
-    for panel in (panels[0], panels[2]):
-        cross(panel, row, column)
-    return np.concatenate(panels, axis=1)
+    coloured = matplotlib.colormaps["viridis"](scaled, bytes=True)[..., :3].copy()
+    cross(coloured, row, column)
+    return coloured
 
 
 def cross(panel: np.ndarray, row: int, column: int, reach: int = 7) -> None:
