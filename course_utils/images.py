@@ -34,7 +34,7 @@ BGR_MEAN = np.array([103.939, 116.779, 123.68], dtype=np.float32)
 MAX_PIXELS = 120_000_000  # as float32 RGB this is already 1.4 GB
 MAX_DOWNLOAD = 60_000_000  # bytes of a picture behind a URL
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
 # --- reading ------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def _answers(model: Any, names: Sequence[str], top: int, how: str) -> Iterator[A
 
 def _tell(name: str, found: list[Prediction] | Exception) -> None:
     if isinstance(found, Exception):
-        print(f"course: {name}: {found}", file=sys.stderr)
+        print(f"course: {found}", file=sys.stderr)  # it names the picture
         return
     print(name)
     for guess in found:

@@ -55,7 +55,7 @@ class Budget:
     seed: int = 0
 
 
-CHOICE = Budget(pictures=20_000, epochs=8, judged=5000, part="validation")
+CHOICE = Budget(pictures=20_000, epochs=5, judged=5000, part="validation")
 VARIANTS = {  # max pooling passes on larger values: at .02 a network with poolings may break off
     "Model C": Trial({"variant": "c"}, rate=0.01),
     "Strided-CNN-C": Trial({"variant": "strided"}, rate=0.01),
