@@ -447,15 +447,18 @@ def curves(
     """
     checked_alt(alt)
     figure, ax = canvas(*size)
-    ends = []
+    ends, whole = [], True
     for colour, (label, values) in zip(colours(len(series)), series.items(), strict=True):
         x, y = values if isinstance(values, tuple) else (np.arange(len(values)), values)
         ax.plot(x, y, color=colour)
+        whole &= bool(np.all(np.asarray(x) == np.round(np.asarray(x, float))))
         known = np.flatnonzero(np.isfinite(np.asarray(y, float)))
         if known.size:
             ends.append((label, colour, float(np.asarray(x)[known[-1]]), float(np.asarray(y)[known[-1]])))
     if log:
         ax.set_yscale("log")
+    if whole:  # epochs and steps have no halves
+        ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(axis="y")
     ax.margins(x=0.01)
     ax.set_xlabel(xlabel or "", loc="left")

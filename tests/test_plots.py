@@ -220,6 +220,13 @@ def test_names_of_curves_stand_apart() -> None:
     assert {text.get_text() for text in ax.texts} == {"a", "b", "c", "gap"}
 
 
+@pytest.mark.parametrize(("x", "whole"), [(np.arange(3), True), (np.array([0.0, 0.5, 1.0]), False)])
+def test_epochs_have_no_halves(x: np.ndarray, whole: bool) -> None:
+    figure = plots.curves({"loss": (x, x**2)}, alt=ALT)
+    ticks = figure.axes[0].get_xticks()
+    assert bool((ticks == np.round(ticks)).all()) == whole
+
+
 def test_a_mask_shows_the_share_of_each_class() -> None:
     mask = np.zeros((10, 10), int)
     mask[:5], mask[9] = 1, 255
