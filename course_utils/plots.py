@@ -458,7 +458,7 @@ def curves(
     if log:
         ax.set_yscale("log")
     if whole:  # epochs and steps have no halves
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.locator_params(axis="x", integer=True)
     ax.grid(axis="y")
     ax.margins(x=0.01)
     ax.set_xlabel(xlabel or "", loc="left")
