@@ -24,9 +24,9 @@ def replacing(path: str | Path, text: bool = False) -> Iterator[Any]:
         OSError: the disk is full or the folder can't be written; `path` is as it was before.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         options: dict[str, Any] = {"encoding": "utf-8", "newline": ""} if text else {}
         with beside.open("w" if text else "wb", **options) as file:
             yield file
@@ -38,7 +38,8 @@ def replacing(path: str | Path, text: bool = False) -> Iterator[Any]:
             error.errno, f"could not write {path}: {error.strerror}. What was there before is kept"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(NotADirectoryError):
+            beside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

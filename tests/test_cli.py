@@ -86,6 +86,22 @@ def test_errors_are_one_line() -> None:
     assert found.stderr.startswith("course: no bench ") and found.stderr.count("\n") == 1
 
 
+def test_a_place_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
+    from course_utils import files
+
+    (tmp_path / "file").write_text("x")
+    for below in ("file/a.csv", "file/a/b.csv"):
+        with pytest.raises(OSError) as caught, files.replacing(tmp_path / below):
+            pass
+        told = cli._told(caught.value)
+        assert told.startswith(f"could not write {tmp_path / below}: ") and "Errno" not in told
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    try:
+        (tmp_path / "none").read_text()
+    except OSError as error:
+        assert cli._told(error) == f"{tmp_path / 'none'}: No such file or directory"
+
+
 # ---- finding notebooks -----------------------------------------------------------------------------------
 
 

@@ -47,7 +47,14 @@ def main() -> None:
     except (ValueError, OSError, ModuleNotFoundError) as error:
         if os.environ.get("COURSE_TRACEBACK"):
             raise
-        print(f"course: {error}", file=sys.stderr)
+        print(f"course: {_told(error)}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _told(error: Exception) -> str:
+    """An error's text, without the system's number of it."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
