@@ -30,6 +30,8 @@ napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
 
+viewcode_follow_imported_members = False
+
 html_theme = "sphinx_book_theme"
 html_title = project
 html_show_sourcelink = False

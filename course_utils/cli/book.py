@@ -115,7 +115,9 @@ def benchmarks() -> str:
         lines.append(f"## {path.stem.replace('_', ' ')}\n")
         lines.append("| case | way | seconds | MB | times ours |\n|---|---|---|---|---|")
         for row in result["rows"]:
-            cells = [_figure(row.get(key)) for key in ("seconds", "peak_mb", "ratio")]
+            memory = row.get("peak_mb")
+            cells = [_figure(row.get("seconds")), "–" if memory is None else f"{memory:,.0f}"]
+            cells.append(_figure(row.get("ratio")))
             lines.append(f"| {row['case']} | {row['way']} | {' | '.join(cells)} |")
         lines.append("")
     if len(lines) == 2:
