@@ -89,8 +89,8 @@ def lookup(name: str) -> Asset:
     if name in REGISTRY:
         return REGISTRY[name]
     close = difflib.get_close_matches(str(name), REGISTRY, n=1)
-    guess = f"did you mean {close[0]!r}? " if close else ""
-    raise ValueError(f"nothing called {name!r} can be fetched: {guess}There are {', '.join(REGISTRY)}")
+    guess = f"did you mean {close[0]!r}? There" if close else "there"
+    raise ValueError(f"nothing called {name!r} can be fetched: {guess} are {', '.join(REGISTRY)}")
 
 
 # --- what is there --------------------------------------------------------------------------------------

@@ -116,24 +116,6 @@ def device() -> str:
     return f"CPU ({cores} cores)"
 
 
-def in_colab() -> bool:
-    """Whether this is a Colab notebook."""
-    return "google.colab" in sys.modules
-
-
-def peak_memory_mb() -> float:
-    """The highest resident memory of this process so far, in MB (10**6 bytes)."""
-    import psutil
-
-    info = psutil.Process().memory_info()
-    if hasattr(info, "peak_wset"):  # Windows
-        return info.peak_wset / 1e6
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
-
-
 def shipped(relative: str = "") -> Path:
     """Where something that ships lies: in `data/` of a checkout, or inside the installed package.
 

@@ -9,6 +9,7 @@ import typer
 
 
 def register(app: typer.Typer) -> None:
+    """Add `course probe`."""
     app.command()(probe)
 
 

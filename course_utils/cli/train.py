@@ -21,6 +21,7 @@ Ship = Annotated[bool, typer.Option("--ship", help="Put the result into data/ (f
 
 
 def register(app: typer.Typer) -> None:
+    """Add `course train …`."""
     app.add_typer(train, name="train")
 
 
