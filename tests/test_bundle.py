@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -104,10 +105,11 @@ def test_the_workflow_covers_systems_and_versions() -> None:
     systems = jobs["systems"]["strategy"]["matrix"]
     assert tuple(systems["python"]) == bundle.PYTHONS
     assert {name.split("-")[0] for name in systems["os"]} == {"ubuntu", "macos", "windows"}
-    resolutions = {each["resolution"] for each in jobs["versions"]["strategy"]["matrix"]["include"]}
-    assert resolutions == {"lowest-direct", "highest"}
+    others = {each["versions"]: each["python"] for each in jobs["versions"]["strategy"]["matrix"]["include"]}
+    assert others == runpy.run_path(str(bundle.ROOT / ".ci" / "versions"))["PYTHON"]
     lines = [step.get("run", "") for job in jobs.values() for step in job["steps"]]
-    assert ".ci/run" in lines and "python course.py test" in lines
+    for line in (".ci/run", "python course.py test", "python .ci/versions ${{ matrix.versions }}"):
+        assert line in lines
 
 
 def test_the_hooks_are_what_ci_checks() -> None:
