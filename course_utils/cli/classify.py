@@ -50,10 +50,12 @@ def classify(
     for answer in _answers(model, pictures, top, how):
         answers.append(answer)
         _tell(*answer)
-    print(pretrained.one_line(model, data=f"{len(pictures)} picture{'s' * (len(pictures) != 1)}"))
+    bad = sum(isinstance(found, Exception) for _, found in answers)
+    good = len(answers) - bad
+    print(pretrained.one_line(model, data=f"{good} picture{'s' * (good != 1)}"))
     if csv_file:
         write(csv_file, answers)
-    if bad := sum(isinstance(found, Exception) for _, found in answers):
+    if bad:
         print(f"course: {bad} of {len(answers)} pictures could not be read", file=sys.stderr)
         raise typer.Exit(1)
 

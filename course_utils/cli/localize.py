@@ -44,7 +44,7 @@ def localize(
         else:
             rows.append(answer)
     write(csv_file, rows)
-    print(pretrained.one_line(model, data=f"{len(files)} picture{'s' * (len(files) != 1)}"))
+    print(pretrained.one_line(model, data=f"{len(rows)} picture{'s' * (len(rows) != 1)}"))
     print(f"{csv_file}: {len(rows)} boxes")
     if bad:
         print(f"course: {bad} of {len(files)} pictures could not be read", file=sys.stderr)
