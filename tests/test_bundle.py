@@ -81,7 +81,7 @@ def test_a_bundle_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert listed[name] == hashlib.sha256((out / name).read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("system", ["linux", "windows"])
+@each_system
 def test_the_page_speaks_to_its_system(system: str) -> None:
     text = bundle.page(system, "3.11")
     assert "://" not in text and "{" not in text

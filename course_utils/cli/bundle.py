@@ -19,23 +19,31 @@ COURSE = (
     *("README.md", "LICENSE", "LICENSE-text", "course.py", "pyproject.toml", "requirements.lock"),
     *("course_utils", "data", "notebooks"),
 )
-# Name of a system -> sys.platform, os.name, platform.system(), its machine, and pip's names for it.
+# Name of a system -> sys.platform, os.name, platform.system(), its machine, and pip's names for it: the
+# oldest that all packages have wheels for, as a laptop may be older than the machine that makes the bundle.
 SYSTEMS: dict[str, tuple[str, str, str, str, tuple[str, ...]]] = {
     "linux": (
         *("linux", "posix", "Linux", "x86_64"),
-        (*(f"manylinux_2_{minor}_x86_64" for minor in range(35, 16, -1)), "manylinux2014_x86_64"),
+        (*(f"manylinux_2_{minor}_x86_64" for minor in range(28, 16, -1)), "manylinux2014_x86_64"),
     ),
     "linux-arm": (
         *("linux", "posix", "Linux", "aarch64"),
-        (*(f"manylinux_2_{minor}_aarch64" for minor in range(35, 16, -1)), "manylinux2014_aarch64"),
+        (*(f"manylinux_2_{minor}_aarch64" for minor in range(28, 16, -1)), "manylinux2014_aarch64"),
     ),
     "macos": ("darwin", "posix", "Darwin", "arm64", ("macosx_14_0_arm64",)),
     "windows": ("win32", "nt", "Windows", "AMD64", ("win_amd64",)),
 }
 PYTHONS = ("3.11", "3.12", "3.13")
+TITLES = {
+    "linux": "Linux (glibc 2.28 or later)",
+    "linux-arm": "Linux on ARM (glibc 2.28 or later)",
+    "macos": "macOS 14 or later on an Apple processor",
+    "windows": "Windows",
+}
 PAGE = """# Installing the course without a network
 
-For {system} with Python {python}. Copy this folder onto the laptop, open a terminal in it, and:
+For {system}, with Python {python}: exactly this one, and not part of the folder; where it is missing,
+install it first. Copy the folder onto the laptop, open a terminal in it, and:
 
     {python_command} -m venv env
     {pip} install --no-index --find-links wheels --no-deps --require-hashes -r requirements.txt
@@ -131,7 +139,7 @@ def page(platform: str, python: str) -> str:
     tools = "env\\Scripts\\" if windows else "env/bin/"
     check = "`Get-FileHash FILE` shows one." if windows else "`shasum -a 256 -c SHA256SUMS` compares."
     return PAGE.format(
-        system={"linux": "Linux", "linux-arm": "Linux on ARM", "macos": "macOS"}.get(platform, "Windows"),
+        system=TITLES[platform],
         python=python,
         python_command=f"py -{python}" if windows else f"python{python}",
         pip=f"{tools}python -m pip",
