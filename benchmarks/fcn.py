@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import psutil
 
+from benchmarks.harness import Bench, Skip
 from course_utils import runtime
-from course_utils.bench import Bench, Skip
 
 SIDE, CROP, STRIDE = 384, 224, 32
 NEEDED_GB = 5.0
@@ -27,7 +27,7 @@ def network(precision: str):
         raise Skip("this processor has no fast bfloat16")
     if psutil.virtual_memory().available < NEEDED_GB * 1e9:
         raise Skip(f"needs {NEEDED_GB:g} GB of free memory")
-    from course_utils.models import vgg16
+    from course_utils.networks import vgg16
 
     runtime.start(0, precision)
     return vgg16.build()
@@ -37,7 +37,7 @@ def prepared(model, x: np.ndarray) -> Callable[[], np.ndarray]:
     """The model as graphs, in both ways alike: the convolutions with fixed weights, then the dense part."""
     import keras
 
-    from course_utils import gradients
+    from course_utils.networks import gradients
 
     middle = model.get_layer("block5_pool").output
     maps = gradients.frozen(keras.Model(model.input, middle), x.shape)
@@ -55,7 +55,7 @@ def crops(precision: str) -> Callable[[], np.ndarray]:
 
 def ours(precision: str) -> Callable[[], np.ndarray]:
     """The converted network on the whole picture."""
-    from course_utils.models import convert
+    from course_utils.networks import convert
 
     return prepared(convert.dense_to_convolutional(network(precision)), picture()[None])
 

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from course_utils import filters, pretrained
-from course_utils.bench import Bench
+from benchmarks.harness import Bench
+from course_utils import filters
+from course_utils.networks import pretrained
 
 LAYER, SIZE, STEPS = "block3_conv3", 128, 20
 RATE = (SIZE * SIZE * 3) ** 0.5  # of a gradient of norm 1: a step whose root mean square is 1

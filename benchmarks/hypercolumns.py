@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from course_utils import hypercolumns, images
-from course_utils.bench import Bench, Skip
+from benchmarks.harness import Bench, Skip
+from course_utils import hypercolumns
+from course_utils.pictures import images
 
 LAYERS = [3, 8, 15, 22, 29]
 CLUSTERS = 2
@@ -35,7 +36,7 @@ def network(width: float):
     """VGG-16 with He-initialized weights of seed 0."""
     import keras
 
-    from course_utils.models import vgg16
+    from course_utils.networks import vgg16
 
     keras.utils.set_random_seed(0)
     return vgg16.build(width, include_top=False)

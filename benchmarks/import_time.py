@@ -4,7 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from course_utils.bench import Bench
+from benchmarks.harness import Bench
 
 
 def starting(program: str) -> Callable[[str], Callable[[], object]]:

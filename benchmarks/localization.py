@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from course_utils import images, pretrained, sliding_window
-from course_utils.bench import Bench
-from course_utils.models import localizer
+from benchmarks.harness import Bench
+from course_utils.localization import sliding_window
+from course_utils.networks import localizer, pretrained
+from course_utils.pictures import images
 
 
 def prepared(case: dict[str, int]) -> tuple:

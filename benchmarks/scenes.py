@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from joblib import cpu_count
 
-from course_utils.bench import Bench
+from benchmarks.harness import Bench
 from course_utils.datasets import scenes
 
 

@@ -17,8 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from course_utils import features, gradients, images, pretrained, style
-from course_utils.bench import Bench
+from benchmarks.harness import Bench
+from course_utils import style
+from course_utils.features import maps as features
+from course_utils.networks import gradients, pretrained
+from course_utils.pictures import images
 
 Case = dict[str, Any]
 ALPHA, BETA, RATE = 1.0, 2e6, 0.02 * 255

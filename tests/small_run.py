@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from course_utils import runtime, training
-from course_utils.recipes import all_cnn
+from course_utils import runtime
+from course_utils.training import all_cnn
+from course_utils.training import fit as training
 
 BATCH, STEPS = 8, 3
 

@@ -7,11 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from course_utils import features, pretrained, runs, runtime, training, weight_files
+from course_utils import runs, runtime
 from course_utils.datasets import cifar10
-from course_utils.models import all_cnn, folding
-from course_utils.recipes import all_cnn as recipe
-from course_utils.recipes import all_cnn_compare as compare
+from course_utils.features import maps as features
+from course_utils.networks import all_cnn, folding, pretrained, weight_files
+from course_utils.training import all_cnn as recipe
+from course_utils.training import fit as training
+from experiments import all_cnn_compare as compare
 
 
 @pytest.fixture(scope="module", autouse=True)

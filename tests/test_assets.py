@@ -26,8 +26,9 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from course_utils import archives, assets, downloads
 from course_utils.cli import fetch as fetch_command
+from course_utils.downloads import archives, assets
+from course_utils.downloads import fetching as downloads
 
 CONTENT = hashlib.sha256(b"seed").digest() * 10_000  # 320,000 bytes
 SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
@@ -412,7 +413,7 @@ def test_add_takes_a_file_from_a_stick(thing: Thing, cache: Path, tmp_path: Path
 CHILD = """
 import json, sys
 from types import MappingProxyType
-from course_utils import assets
+from course_utils.downloads import assets
 entry = json.loads(sys.argv[1])
 assets.REGISTRY = MappingProxyType({"thing": assets.Asset(**entry | {"urls": tuple(entry["urls"])})})
 print(assets.fetch("thing", progress=False, timeout=5))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy.ndimage import maximum_filter, uniform_filter
 from scipy.signal import correlate, correlate2d
 
-from course_utils import basics
+from course_utils.convolution import basics
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from course_utils import bench
+from benchmarks import harness as bench
 
 WAYS = """
     import os, sys, time
-    from course_utils.bench import Bench, Skip
+    from benchmarks.harness import Bench, Skip
 
     LOG = {log!r}
 
@@ -72,7 +72,7 @@ def test_what_is_wrong_is_said(tmp_path: Path, toy: Path, capfd: pytest.CaptureF
         bench.run(tmp_path / "empty.py")
     with pytest.raises(ValueError, match="'ours'"):
         bench.Bench("x", cases={"a": 1}, ways={"theirs": lambda case: lambda: None})
-    bad = "from course_utils.bench import Bench\ndef ours(case): return lambda: 1 / 0\n"
+    bad = "from benchmarks.harness import Bench\ndef ours(case): return lambda: 1 / 0\n"
     (tmp_path / "bad.py").write_text(bad + "BENCH = Bench('bad', {'a': 1}, {'ours': ours}, framework=False)")
     with pytest.raises(ChildProcessError, match="bench bad, case a, way ours failed"):
         bench.run(tmp_path / "bad.py")

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from course_utils import runtime
-from course_utils.cli import book
 from course_utils.exercises import frame
+from tools import book
 
 ROOT = book.ROOT
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from course_utils import boxes
+from course_utils.localization import boxes
 
 side = st.integers(0, 12)
 box = st.tuples(st.integers(-5, 12), st.integers(-5, 12), side, side)

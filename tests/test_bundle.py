@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from course_utils import cli
-from course_utils.cli import bundle
+from tools import bundle
 
 LOCK = (bundle.ROOT / "requirements.lock").read_text(encoding="utf-8")
 each_system = pytest.mark.parametrize("system", bundle.SYSTEMS)

@@ -16,7 +16,7 @@ from typing import Any
 import prose_numbers
 import pytest
 
-from course_utils.cli import book
+from tools import book
 
 ROOT = prose_numbers.ROOT
 LISTED = tomllib.loads((ROOT / "docs" / "claims.toml").read_text(encoding="utf-8"))

@@ -20,8 +20,9 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from course_utils import cli, runtime
-from course_utils.cli import _notebooks, lab, render, run
+from course_utils.cli import _notebooks, lab, run
 from course_utils.cli import test as testing
+from tools import render
 
 HEAD = "# {title}\n<!-- badge --><!-- /badge -->\n\nText. <!-- measured --><!-- /measured -->"
 
@@ -413,7 +414,7 @@ def test_the_test_command_passes_pytests_answer_on() -> None:
 
 
 def test_lock_check_compares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from course_utils.cli import lock
+    from tools import lock
 
     target = tmp_path / "requirements.lock"
     target.write_text("old")
@@ -438,9 +439,10 @@ def test_lock_check_compares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_bench_prints_one_json_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from course_utils import bench, runs
+    from benchmarks import harness as bench
+    from course_utils import runs
 
-    declared = "from course_utils.bench import Bench\ndef ours(case): return lambda: None\n"
+    declared = "from benchmarks.harness import Bench\ndef ours(case): return lambda: None\n"
     declared += "BENCH = Bench('toy', {'a': 1}, {'ours': ours}, framework=False)\n"
     (tmp_path / "toy.py").write_text(declared)
     monkeypatch.setattr(bench, "FOLDER", tmp_path)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.signal import correlate
 
 from course_utils import runtime
-from course_utils.models import convert, vgg16
+from course_utils.networks import convert, vgg16
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_the_matrix_is_mostly_zeros_with_shared_entries():
 
 
 def test_frozen_answers_alike_and_keeps_its_weights(keras):
-    from course_utils import gradients
+    from course_utils.networks import gradients
 
     model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3, name="conv")])
     x = _pictures(2, 12, 10)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course_utils import datasets, images
+from course_utils import datasets
 from course_utils.datasets import labelled
+from course_utils.pictures import images
 
 NAMES = (
     "sky",

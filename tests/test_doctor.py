@@ -15,8 +15,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from course_utils import assets, images, runtime
+from course_utils import runtime
 from course_utils.cli import doctor
+from course_utils.downloads import assets
+from course_utils.pictures import images
 
 
 @pytest.fixture(autouse=True)

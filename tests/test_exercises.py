@@ -28,7 +28,7 @@ def solve(exercise: frame.Exercise) -> Any:
     if "hypercolumns" in exercise.source():
         namespace["hypercolumns"] = importlib.import_module("course_utils.hypercolumns")
     if "box_tools" in exercise.source():
-        namespace["box_tools"] = importlib.import_module("course_utils.boxes")
+        namespace["box_tools"] = importlib.import_module("course_utils.localization.boxes")
     exec(exercise.source(), namespace)
     return namespace[exercise.name]
 

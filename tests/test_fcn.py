@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from course_utils import images, runtime
-from course_utils.models import fcn, vgg16
+from course_utils import runtime
+from course_utils.networks import fcn, vgg16
+from course_utils.pictures import images
 
 NARROW = {"width": 1 / 16, "dense": ((8, 3),)}
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from course_utils import features, gradients, images, pretrained, runtime
-from course_utils.models import vgg16
+from course_utils import runtime
+from course_utils.features import maps as features
+from course_utils.networks import gradients, pretrained, vgg16
+from course_utils.pictures import images
 
 FIVE = ["block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3"]
 

@@ -11,9 +11,10 @@ import pytest
 from keras import layers
 from typer.testing import CliRunner
 
-from course_utils import filters, images, runtime
+from course_utils import filters, runtime
 from course_utils.filters import ascent
-from course_utils.models import vgg16
+from course_utils.networks import vgg16
+from course_utils.pictures import images
 
 SIZE = 24
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from course_utils import features, gradients, runtime
-from course_utils.models import vgg16
+from course_utils import runtime
+from course_utils.features import maps as features
+from course_utils.networks import gradients, vgg16
 
 BY_DEFAULT = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
 
@@ -124,8 +125,9 @@ from course_utils import runtime
 runtime.start()
 import keras
 from keras import ops
-from course_utils import features, gradients
-from course_utils.models import vgg16
+from course_utils.features import maps as features
+from course_utils.networks import gradients
+from course_utils.networks import vgg16
 
 rng = np.random.default_rng(0)
 model = vgg16.build(1 / 16, until="block3_conv1", initializer="zeros")

@@ -17,7 +17,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from course_utils.cli import build, render
+from course_utils.cli import build
+from tools import render
 
 PYTHONS = ("3.11", "3.12", "3.13")
 

@@ -12,8 +12,9 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
-from course_utils import hypercolumns, images, runtime
+from course_utils import hypercolumns, runtime
 from course_utils.hypercolumns import Factored, bilinear, clustering, grid, linear
+from course_utils.pictures import images
 
 FEW = settings(max_examples=25, deadline=None)
 
@@ -415,14 +416,14 @@ def test_the_gradient_of_the_cross_entropy():
 
 @pytest.fixture(scope="module")
 def network():
-    from course_utils.models import vgg16
+    from course_utils.networks import vgg16
 
     runtime.start(seed=0)
     return vgg16.build(1 / 8, include_top=False)
 
 
 def test_extract_puts_stretched_maps_behind_one_another(network):
-    from course_utils.features import feature_maps
+    from course_utils.features.maps import feature_maps
 
     image = images.resize(images.sample("chelsea"), (70, 97))
     dense = hypercolumns.extract(network, image, [3, "block3_conv3", 22])
@@ -437,7 +438,7 @@ def test_extract_puts_stretched_maps_behind_one_another(network):
 
 
 def test_full_width_has_192_and_1472_values_a_pixel():
-    from course_utils.models import vgg16
+    from course_utils.networks import vgg16
 
     runtime.start(seed=0)
     full = vgg16.build(1.0, include_top=False, initializer="zeros")
@@ -450,9 +451,9 @@ def test_full_width_has_192_and_1472_values_a_pixel():
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("size", [(97, 70), (64, 64), (33, 130)])
 def test_strips_give_the_maps_of_one_pass(size, batch_norm, monkeypatch):
-    from course_utils.features import feature_maps
+    from course_utils.features.maps import feature_maps
     from course_utils.hypercolumns import strips
-    from course_utils.models import vgg16
+    from course_utils.networks import vgg16
 
     runtime.start(seed=0)
     names = ["block1_conv1", "block1_conv2", "block2_pool", "block3_conv1", "block5_conv3"]
@@ -471,7 +472,7 @@ def test_strips_give_the_maps_of_one_pass(size, batch_norm, monkeypatch):
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
 def test_dense_layers_give_every_pixel_the_same_values(pooling):
-    from course_utils.models import vgg16
+    from course_utils.networks import vgg16
 
     runtime.start(seed=0)
     model = vgg16.build(1 / 32, input_shape=(32, 32, 3), classes=10, pooling=pooling)
@@ -577,7 +578,7 @@ def test_the_best_cluster_is_judged_by_intersection_over_union():
 
 
 def test_the_record_compares_all_ways_on_the_same_pictures(network):
-    from course_utils.recipes import clusters
+    from experiments import clusters
 
     groups = clusters.pictures(1, 64, 0)
     assert len(groups["scenes"]) == 1 and len(groups["photographs"]) == 6

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from course_utils import images
+from course_utils.pictures import images
 
 
 def gradient(height: int = 12, width: int = 18) -> np.ndarray:

@@ -10,14 +10,17 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from course_utils import boxes as box_tools
-from course_utils import gradients, images, localization, rcnn, runs, runtime, sliding_window, weight_files
+from course_utils import runs, runtime
 from course_utils.cli import build as build_cli
 from course_utils.datasets import scenes
 from course_utils.datasets.labelled import LabelledImages, unlabelled
-from course_utils.models import localizer, vgg16
-from course_utils.recipes import localization_methods as methods
-from course_utils.recipes import localizer as recipe
+from course_utils.localization import boxes as box_tools
+from course_utils.localization import rcnn, sliding_window
+from course_utils.localization import regression as localization
+from course_utils.networks import gradients, localizer, vgg16, weight_files
+from course_utils.pictures import images
+from course_utils.training import localizer as recipe
+from experiments import localization_methods as methods
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -14,8 +14,8 @@ import nbformat
 import pytest
 import words
 
-from course_utils.cli import render
 from course_utils.exercises import frame
+from tools import render
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))

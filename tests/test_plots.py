@@ -14,7 +14,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from course_utils import plots
+from course_utils.pictures import plots
 
 ALT = "A test picture with something to see."
 PHOTO = np.random.default_rng(0).integers(0, 256, (30, 45, 3)).astype(np.float32)
@@ -94,7 +94,7 @@ def test_a_drawing_is_a_small_palette_png() -> None:
 
 
 def test_photographs_become_a_small_jpeg() -> None:
-    from course_utils import images
+    from course_utils.pictures import images
 
     cat = images.sample("chelsea")
     mime, content, (width, _) = plots.compact(plots.row([cat] * 3, alt=ALT))

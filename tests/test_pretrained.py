@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from course_utils import assets, images, pretrained, runtime, weight_files
+from course_utils import runtime
 from course_utils.cli import classify as command
-from course_utils.models import vgg16
-from course_utils.pretrained import load_vgg16
+from course_utils.downloads import assets
+from course_utils.networks import pretrained, vgg16, weight_files
+from course_utils.networks.pretrained import load_vgg16
+from course_utils.pictures import images
 
 SMALL = 1 / 32
 

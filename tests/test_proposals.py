@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from course_utils import boxes, edge_boxes, proposals, selective_search
 from course_utils.datasets import scenes
+from course_utils.localization import boxes, edge_boxes, proposals, selective_search
 
 COUNTS = (10, 50, 100, 300)
 

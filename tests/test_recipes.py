@@ -7,9 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from course_utils import pretrained, runs, weight_files
+from course_utils import runs
 from course_utils.datasets import tiny_imagenet
-from course_utils.recipes import probe, vgg16
+from course_utils.networks import pretrained, weight_files
+from course_utils.training import vgg16
+from experiments import probe
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import small_run
 
-from course_utils import training
 from course_utils.datasets import cifar10
+from course_utils.training import fit as training
 
 SCRIPT = Path(small_run.__file__)
 
@@ -228,7 +228,7 @@ def test_impossible_devices_are_refused():
 RECIPE = """
 import sys
 from course_utils.datasets import cifar10
-from course_utils.recipes import all_cnn
+from course_utils.training import all_cnn
 
 plain = cifar10.load
 cifar10.load = lambda folder: plain(folder, validation=20)

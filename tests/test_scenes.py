@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from course_utils import images
-from course_utils.datasets import backgrounds, cutouts, resampling, scene_baselines, scenes
+from course_utils.datasets import backgrounds, cutouts, scene_baselines, scenes
 from course_utils.datasets.labelled import PER_PICTURE
+from course_utils.pictures import images, resampling
 
 FEW = {"seed": 7, "objects": (1, 3)}
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn import metrics as sk
 
-from course_utils import images, pretrained, runtime, segmentation, weight_files
-from course_utils.models import convert, fcn
+from course_utils import runtime, segmentation
+from course_utils.networks import convert, fcn, pretrained, weight_files
+from course_utils.pictures import images
 from course_utils.segmentation import answers, masks, patches, shifts, smoothing
 from course_utils.segmentation.metrics import confusion_matrix, position_prior, quality
 

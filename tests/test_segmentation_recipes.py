@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from course_utils import images, pretrained, runs, runtime, segmentation, weight_files
+from course_utils import runs, runtime, segmentation
 from course_utils.cli import build as build_cli
 from course_utils.cli import segment as segment_cli
 from course_utils.cli import train as train_cli
 from course_utils.datasets import scenes, voc
-from course_utils.models import convert, vgg16
-from course_utils.recipes import dense_head, fcn
+from course_utils.networks import convert, pretrained, vgg16, weight_files
+from course_utils.pictures import images
+from course_utils.training import dense_head, fcn
 
 NAMES = ("ground", "thing", "sky")
 
@@ -330,7 +331,7 @@ def test_dense_head_learns_ships_and_becomes_convolutional(narrow, tmp_path, mon
 
 def test_which_samples_help_counts_every_kind(keras, monkeypatch):
     """The sets differ as their names say, in one numbering of the classes; the figures are the pixels'."""
-    from course_utils.recipes import fcn_samples
+    from experiments import fcn_samples
 
     plan = fcn_samples.Plan(counts=(4, 8), base=4, steps=1, seeds=(0, 1), tested=3, size=32)
     made = dict(fcn_samples.sets(plan, 0))

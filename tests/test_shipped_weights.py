@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from course_utils import images, pretrained, runs, runtime
-from course_utils.models import vgg16
+from course_utils import runs, runtime
+from course_utils.networks import pretrained, vgg16
+from course_utils.pictures import images
 
 NAMED = {
     "chelsea": {"Egyptian cat", "tabby, tabby cat", "Persian cat"},

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from course_utils import cli, images, pretrained, runtime, style
+from course_utils import cli, runtime, style
 from course_utils.cli import stylize
-from course_utils.models import vgg16
+from course_utils.networks import pretrained, vgg16
+from course_utils.pictures import images
 from course_utils.style import networks, optimizers, painting, recorder
 
 CONTENT, STYLE = "block2_conv2", ("block1_conv1", "block2_conv1")
@@ -196,7 +197,7 @@ def test_normalize_changes_activations_but_no_answer(pooling: Any, head: Any) ->
 
 
 def test_normalize_takes_all_cnn_whose_relus_are_layers() -> None:
-    from course_utils.models import all_cnn
+    from course_utils.networks import all_cnn
 
     runtime.start(seed=2)
     model = all_cnn.build("all", input_shape=(None, None, 3))
@@ -517,7 +518,7 @@ def test_the_recipe_records_paintings_beside_what_nobody_painted(
     vgg: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from course_utils import runs
-    from course_utils.recipes import style_original
+    from experiments import style_original
 
     (tmp_path / "art").mkdir()
     with pytest.raises(FileNotFoundError, match=r"no \.jpg files"):
@@ -553,7 +554,9 @@ def test_an_unknown_style_picture_is_named() -> None:
 def test_the_script_that_drew_them_draws_them_again(tmp_path: Path) -> None:
     import importlib.util
 
-    spec = importlib.util.spec_from_file_location("make_styles", runtime.shipped("styles/make_styles.py"))
+    spec = importlib.util.spec_from_file_location(
+        "make_styles", Path(__file__).parents[1] / "tools" / "make_styles.py"
+    )
     assert spec and spec.loader
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from course_utils import cli, images, poster, progress
+from course_utils import cli, progress
+from course_utils.cli import poster_sheet as poster
 from course_utils.exercises import frame
+from course_utils.pictures import images
 
 
 @pytest.fixture
@@ -186,5 +188,5 @@ def test_the_gallery_is_small_and_shown_with_words() -> None:
 
 
 def test_the_gallery_is_what_its_script_makes() -> None:
-    source = (ROOT / "docs" / "make_gallery.py").read_text(encoding="utf-8")
+    source = (ROOT / "tools" / "make_gallery.py").read_text(encoding="utf-8")
     assert all(f'"{path.stem}": (poster.' in source for path in GALLERY)

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from course_utils import files, runtime, training
+from course_utils import files, runtime
 from course_utils.datasets import augment
-from course_utils.models import vgg16
+from course_utils.networks import vgg16
+from course_utils.training import fit as training
 
 
 def _model():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from course_utils import runtime
-from course_utils.models import vgg16
+from course_utils.networks import vgg16
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from typing import Any
 import ipywidgets
 import pytest
 
-from course_utils import widgets
+from course_utils.pictures import widgets
 
 
 @pytest.fixture

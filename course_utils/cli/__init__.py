@@ -1,5 +1,8 @@
 """The `course` command. One module a group of commands; each has `register(app)` and is found by itself.
 
+Commands for maintainers live in `tools/` beside the package and are found in the same way; an installed
+wheel has no `tools/`, and says so.
+
 These modules load no framework when they are imported, so that `course --help` answers at once:
 what is heavy is imported inside the commands.
 """
@@ -10,10 +13,14 @@ import importlib
 import os
 import pkgutil
 import sys
+from pathlib import Path
+from typing import Any
 
 import typer
 
 FIRST = ("lab", "run", "doctor", "test")  # in the order of `course --help`
+MAINTAINERS = ("bench", "book", "bundle", "lock", "probe", "render")
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,15 +36,36 @@ def course() -> None:
 
 
 def build() -> typer.Typer:
-    """The application with the commands of every module of this package registered."""
+    """The application with the commands of every module of this package, and of `tools/`, registered."""
     if not app.registered_commands:
-        modules = (found.name for found in pkgutil.iter_modules(__path__))
+        modules = {
+            found.name: f"{__name__}.{found.name}"
+            for found in pkgutil.iter_modules(__path__)
+            if not found.name.startswith("_")
+        }
+        if TOOLS.is_dir():
+            modules |= {name: f"tools.{name}" for name in MAINTAINERS}
         for name in sorted(modules, key=lambda name: (FIRST.index(name) if name in FIRST else 9, name)):
-            if not name.startswith("_"):
-                register = getattr(importlib.import_module(f"{__name__}.{name}"), "register", None)
-                if register:
-                    register(app)
+            register = getattr(importlib.import_module(modules[name]), "register", None)
+            if register:
+                register(app)
+        if not TOOLS.is_dir():
+            for name in MAINTAINERS:
+                _only_in_a_checkout(name)
     return app
+
+
+def _only_in_a_checkout(name: str) -> None:
+    """A command of `tools/` where there is no `tools/`: it says what it needs."""
+
+    @app.command(
+        name, hidden=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
+    )
+    def refuse(context: typer.Context) -> Any:
+        raise FileNotFoundError(
+            f"course {name} is for those who change the course: it needs a checkout "
+            "(git clone, then python3 course.py), not the installed package"
+        )
 
 
 def main() -> None:

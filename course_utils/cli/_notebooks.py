@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from course_utils import files
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "notebooks"
 
@@ -62,6 +64,15 @@ def find(wanted: Sequence[str] = ()) -> list[Path]:
             raise ValueError(f"no notebook {word!r}; there are: {', '.join(path.stem for path in there)}")
         found += hits
     return sorted(set(found))
+
+
+def save(notebook: Any, path: Path) -> None:
+    """Write a notebook whole or not at all."""
+    import nbformat
+
+    nbformat.validate(notebook)
+    with files.replacing(path, text=True) as out:
+        nbformat.write(notebook, out)
 
 
 def execute(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from course_utils.pretrained import Prediction
+    from course_utils.networks.pretrained import Prediction
 
 COLUMNS = ("file", "rank", "wnid", "class", "probability")
 TOGETHER = 16  # pictures in memory at once
@@ -42,7 +42,8 @@ def classify(
     """
     if how not in ("crop", "squash"):
         raise ValueError(f"--how {how}: crop and squash exist")
-    from course_utils import pretrained, runtime
+    from course_utils import runtime
+    from course_utils.networks import pretrained
 
     runtime.start()
     model = pretrained.load_vgg16(weights)
@@ -62,7 +63,8 @@ def classify(
 
 def _answers(model: Any, names: Sequence[str], top: int, how: str) -> Iterator[Answer]:
     """Each picture's guesses, or the reason why there are none, a few pictures at a time."""
-    from course_utils import images, pretrained
+    from course_utils.networks import pretrained
+    from course_utils.pictures import images
 
     for start in range(0, len(names), TOGETHER):
         some = names[start : start + TOGETHER]

@@ -137,7 +137,7 @@ def check_backend() -> Iterator[Finding]:
 
 def check_pictures() -> Iterator[Finding]:
     """The photographs that come with the installed packages."""
-    from course_utils import images
+    from course_utils.pictures import images
 
     for name in images.SAMPLES:
         try:
@@ -174,7 +174,7 @@ def check_weights() -> Iterator[Finding]:
 
 def check_downloads() -> Iterator[Finding]:
     """What was downloaded, checked; none of it is needed."""
-    from course_utils import assets
+    from course_utils.downloads import assets
 
     right = []
     for name in assets.REGISTRY:
@@ -220,7 +220,7 @@ def check_memory() -> Iterator[Finding]:
 
 def check_disk() -> Iterator[Finding]:
     """Space where the course works and where downloads go."""
-    from course_utils import assets
+    from course_utils.downloads import assets
 
     for what, folder in (("here", Path.cwd()), ("for downloads", assets.cache_dir())):
         free = shutil.disk_usage(_existing(folder)).free

@@ -29,7 +29,7 @@ def fetch(
 
     Every file is compared with its hash. A download that was stopped goes on where it was.
     """
-    from course_utils import assets
+    from course_utils.downloads import assets
 
     if not names:
         _list()
@@ -50,7 +50,7 @@ def fetch(
 
 
 def _tell(name: str, path: Path) -> None:
-    from course_utils import assets
+    from course_utils.downloads import assets
 
     asset = assets.lookup(name)
     print(f"{name}: {path}\n  {asset.about}\n  Licence: {asset.licence}\n  Cite: {asset.citation}")
@@ -61,7 +61,7 @@ def _list() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from course_utils import assets
+    from course_utils.downloads import assets
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("name", "here", "size", "what", "licence"):

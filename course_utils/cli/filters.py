@@ -36,11 +36,13 @@ def filters(
 ) -> None:
     """Find the pictures that excite a layer's filters most, and put them on one sheet."""
     from course_utils import filters as package
-    from course_utils import images, pretrained, runtime
+    from course_utils import runtime
+    from course_utils.networks import pretrained
+    from course_utils.pictures import images
 
     runtime.start(seed=seed)
     if beside is not None:
-        from course_utils.recipes import filters as comparison
+        from experiments import filters as comparison
 
         run = comparison.run(beside, weights=weights, seed=seed)
         print(f"Recorded in {run.folder}")
@@ -70,8 +72,8 @@ def filters(
 
 def _model(weights: str, layer: str):  # type: ignore[no-untyped-def]
     """The network, without its top where the layer does not need it, so that half a file will do."""
-    from course_utils import features, pretrained
-    from course_utils.models import vgg16
+    from course_utils.features import maps as features
+    from course_utils.networks import pretrained, vgg16
 
     name = vgg16.OLD_INDEX.get(int(layer), layer) if layer.isdigit() else layer
     until = name if name in vgg16.LAYERS else None

@@ -32,7 +32,9 @@ def localize(
     A picture that can't be read is named on the way, the others are answered, and the exit status is 1.
     """
     files = pictures_in(folder)
-    from course_utils import localization, pretrained, runtime
+    from course_utils import runtime
+    from course_utils.localization import regression as localization
+    from course_utils.networks import pretrained
 
     runtime.start()
     model = localization.load(weights)
@@ -57,7 +59,7 @@ def pictures_in(folder: Path) -> list[str]:
     Raises:
         FileNotFoundError: no such folder. ValueError: there is no picture in it.
     """
-    from course_utils import images
+    from course_utils.pictures import images
 
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}")
@@ -71,7 +73,9 @@ def _answers(
     model: Any, folder: Path, files: Sequence[str], looks: int, mirror: bool
 ) -> Iterator[Row | Exception]:
     """One row for each picture, or the reason why there is none, a few pictures at a time."""
-    from course_utils import images, localization, pretrained
+    from course_utils.localization import regression as localization
+    from course_utils.networks import pretrained
+    from course_utils.pictures import images
 
     names = pretrained.about(model).class_names
     for start in range(0, len(files), TOGETHER):

@@ -30,8 +30,10 @@ def poster(
 
     writable(out)
     image = picture(photo)
-    from course_utils import images, pretrained, runtime
-    from course_utils import poster as posters
+    from course_utils import runtime
+    from course_utils.cli import poster_sheet as posters
+    from course_utils.networks import pretrained
+    from course_utils.pictures import images
 
     runtime.start()
     vgg = pretrained.load_vgg16(weights)

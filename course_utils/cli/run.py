@@ -68,7 +68,7 @@ def write_html(notebook: Any, path: Path) -> Path:
         from nbconvert import HTMLExporter
     except ImportError:
         raise ModuleNotFoundError("--html needs nbconvert: pip install -e .[lab]") from None
-    from course_utils.plots import with_alt_text
+    from course_utils.pictures.plots import with_alt_text
 
     body, _ = HTMLExporter().from_notebook_node(notebook, resources={"metadata": {"name": path.stem}})
     body = with_alt_text(body, notebook)

@@ -35,7 +35,8 @@ def segment(
     and the exit status is 1.
     """
     stems = _stems(pictures)
-    from course_utils import pretrained, runtime, segmentation
+    from course_utils import runtime, segmentation
+    from course_utils.networks import pretrained
 
     runtime.start()
     if smooth not in segmentation.answers.SMOOTHINGS:
@@ -62,7 +63,8 @@ def _stems(pictures: list[str]) -> list[str]:
 
 def _one(model: Any, picture: str, target: Path, smooth: str, limit_mb: float) -> bool:
     """Answer one picture; False, with the reason told, if it can't be read."""
-    from course_utils import images, segmentation
+    from course_utils import segmentation
+    from course_utils.pictures import images
 
     try:
         image = images.read(picture)
@@ -80,7 +82,7 @@ def _one(model: Any, picture: str, target: Path, smooth: str, limit_mb: float) -
 
 
 def _names(model: Any) -> tuple[str, ...]:
-    from course_utils import pretrained
+    from course_utils.networks import pretrained
 
     return pretrained.about(model).class_names or tuple(f"class {i}" for i in range(model.output_shape[-1]))
 

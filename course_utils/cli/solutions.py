@@ -23,13 +23,11 @@ def solutions(
     """Write notebooks with every exercise solved, for teachers."""
     import nbformat
 
-    from course_utils.cli import render
-
     for source in _notebooks.find(notebooks):
         notebook = nbformat.read(source, as_version=4)
         count = len(solve(notebook))
         target = out / f"{source.stem}_solved.ipynb"
-        render.save(notebook, target)
+        _notebooks.save(notebook, target)
         typer.echo(f"{target}: {count} exercises solved")
 
 

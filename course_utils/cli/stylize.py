@@ -72,7 +72,9 @@ def paint(
     photo: np.ndarray, artwork: np.ndarray, settings: Any, out: Path, weights: str, pooling: str
 ) -> None:
     """Load the network, paint, and write what came of it."""
-    from course_utils import images, pretrained, runtime, style
+    from course_utils import runtime, style
+    from course_utils.networks import pretrained
+    from course_utils.pictures import images
 
     if pooling not in ("average", "max"):
         raise ValueError(f"--pooling {pooling}: average and max exist")
@@ -96,7 +98,8 @@ def picture(source: str) -> np.ndarray:
     Raises:
         FileNotFoundError: neither; what looks like a misspelt name is answered with the names there are.
     """
-    from course_utils import images, style
+    from course_utils import style
+    from course_utils.pictures import images
 
     if source in images.SAMPLES:
         return images.sample(source)
@@ -119,7 +122,7 @@ def writable(out: Path) -> None:
     Raises:
         ValueError: a suffix that is no picture's. OSError: the folder isn't there or can't be written.
     """
-    from course_utils import images
+    from course_utils.pictures import images
 
     if out.suffix.lower() not in images.FORMATS:
         raise ValueError(f"--out {out}: name it {', '.join(images.FORMATS)}, so that the format is clear")

@@ -59,7 +59,7 @@ def vgg16(
     --data holds tiny_imagenet_32.npz (x_train, y_train, x_val, y_val, wnids; uint8 RGB). An epoch
     takes one to four minutes on two cores with AMX; with the default length, a bit over an hour.
     """
-    from course_utils.recipes import vgg16 as recipe
+    from course_utils.training import vgg16 as recipe
 
     settings = recipe.Recipe(epochs=epochs, seed=seed, precision=chosen(precision))
     report(recipe.train(data, out, settings, minutes=minutes, resume=resume, ship=ship), out)
@@ -90,7 +90,7 @@ def allcnn(
     Without --hold-out it trains on all 50,000 pictures and looks at the test pictures once, at the end.
     With --devices or --hosts each batch is shared; docs/devices.md says how.
     """
-    from course_utils.recipes import all_cnn as recipe
+    from course_utils.training import all_cnn as recipe
 
     addresses = [word.strip() for word in hosts.split(",") if word.strip()]
     if precision == "auto" and (devices > 1 or addresses):  # to choose would start the framework too early
@@ -160,7 +160,7 @@ def fcn(
 
     A mask is a grey or palette PNG whose pixels are class numbers; 255 is not judged.
     """
-    from course_utils.recipes import fcn as recipe
+    from course_utils.training import fcn as recipe
 
     given, judged = folders(images, masks, val_images, val_masks, data)
     settings = recipe.Recipe(
@@ -204,7 +204,7 @@ def dense_head(
     ship: Ship = False,
 ) -> None:
     """A small Flatten and Dense classifier of scenes on the course's VGG-16, to be made convolutional."""
-    from course_utils.recipes import dense_head as recipe
+    from course_utils.training import dense_head as recipe
 
     settings = recipe.Recipe(epochs=epochs, seed=seed, precision=chosen(precision))
     report(recipe.train(out, settings, minutes=minutes, resume=resume, ship=ship), out)
@@ -299,7 +299,7 @@ def localizer(
     --csv is DIR/boxes.csv unless given. A fifth of every class is kept apart and looked at once, at the end,
     as it is and on canvases: scaled, at a random place, on other backgrounds.
     """
-    from course_utils.recipes import localizer as recipe
+    from course_utils.training import localizer as recipe
 
     settings = recipe.Recipe(
         epochs=epochs,

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from course_utils import images
-from course_utils.datasets import resampling
+from course_utils.pictures import images, resampling
 
 Region = tuple[int, int, int, int]
 Colour = tuple[int, int, int]

@@ -33,7 +33,7 @@ class Cifar10:
 def find(folder: str | Path | None = None) -> Path | None:
     """The folder with the six files, in `folder` or the cache of `course fetch cifar10`; None if absent."""
     if folder is None:
-        from course_utils import assets
+        from course_utils.downloads import assets
 
         if assets.find("cifar10") is None:
             return None

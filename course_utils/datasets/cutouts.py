@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from course_utils import images, runtime
+from course_utils import runtime
+from course_utils.pictures import images
 
 Outline = Sequence[Sequence[float]] | np.ndarray
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from course_utils import images
 from course_utils.datasets.labelled import IGNORED, LabelledImages, unlabelled
+from course_utils.pictures import images
 
 SHOWN = 25  # problems in one message
 SLACK = 1.0  # pixels by which a hand-drawn box may leave its picture; it is clipped

@@ -27,10 +27,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.random import PCG64, Generator, SeedSequence
 
-from course_utils.datasets import backgrounds, resampling
+from course_utils.datasets import backgrounds
 from course_utils.datasets.cutouts import PhotoObject, shipped_objects
 from course_utils.datasets.labelled import IGNORED, PER_PICTURE, LabelledImages, tight_box
-from course_utils.datasets.resampling import Placement
+from course_utils.pictures import resampling
+from course_utils.pictures.resampling import Placement
 
 if TYPE_CHECKING:
     from course_utils.datasets.scene_baselines import Baseline

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from course_utils import boxes as box_tools
 from course_utils.exercises.frame import Exercise, array, call, expect, match, number
+from course_utils.localization import boxes as box_tools
 
 # --- 04.1 ----------------------------------------------------------------------------------------------
 

@@ -18,7 +18,9 @@ import cv2
 import numpy as np
 from scipy import fft
 
-from course_utils import features, gradients, pretrained, runtime
+from course_utils import runtime
+from course_utils.features import maps as features
+from course_utils.networks import gradients, pretrained
 
 if TYPE_CHECKING:
     import keras

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import features, gradients, images
+from course_utils.features import maps as features
 from course_utils.filters.ascent import Array, affine
+from course_utils.networks import gradients
+from course_utils.pictures import images
 
 if TYPE_CHECKING:
     import keras

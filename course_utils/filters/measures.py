@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from course_utils import features, gradients, pretrained
+from course_utils.features import maps as features
 from course_utils.filters.ascent import Array, Optima
+from course_utils.networks import gradients, pretrained
 
 if TYPE_CHECKING:
     import keras

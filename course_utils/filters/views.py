@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from course_utils import features, gradients, images, pretrained
+from course_utils.features import maps as features
 from course_utils.filters.ascent import Array, Optima, _Target, affine, maximize
+from course_utils.networks import gradients, pretrained
+from course_utils.pictures import images
 
 if TYPE_CHECKING:
     import keras

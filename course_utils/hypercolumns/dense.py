@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from course_utils import features, images, pretrained
+from course_utils.features import maps as features
+from course_utils.networks import pretrained
+from course_utils.pictures import images
 
 from .bilinear import stretch
 from .grid import checked

@@ -55,7 +55,7 @@ def show_likeness(image: np.ndarray, likeness: np.ndarray, row: int, column: int
     from IPython.display import display
     from PIL import Image
 
-    from course_utils import plots
+    from course_utils.pictures import plots
 
     alt, buffer = plots.checked_alt(alt), io.BytesIO()
     Image.fromarray(beside(image, likeness, row, column)).save(buffer, format="JPEG", quality=82)
@@ -65,7 +65,7 @@ def show_likeness(image: np.ndarray, likeness: np.ndarray, row: int, column: int
 
 def beside(image: np.ndarray, likeness: np.ndarray, row: int, column: int) -> np.ndarray:
     """Picture and likeness side by side, the pixel marked in both: uint8 (H, 2 W + 8, 3)."""
-    from course_utils.images import to_uint8
+    from course_utils.pictures.images import to_uint8
 
     marked = to_uint8(image).copy()
     cross(marked, row, column)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import gradients, images, pretrained, weight_files
-from course_utils.models import fcn
+from course_utils.networks import fcn, gradients, pretrained, weight_files
+from course_utils.pictures import images
 from course_utils.segmentation import smoothing
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from course_utils import files, images
+from course_utils import files
+from course_utils.pictures import images
 
 
 def palette(colours: int = 256) -> np.ndarray:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import gradients, images
+from course_utils.networks import gradients
+from course_utils.pictures import images
 from course_utils.segmentation.metrics import IGNORED
 
 if TYPE_CHECKING:

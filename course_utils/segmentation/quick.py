@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import images
-from course_utils.models import fcn
+from course_utils.networks import fcn
+from course_utils.pictures import images
 
 if TYPE_CHECKING:
     import keras

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from course_utils import gradients, images, pretrained
+from course_utils.networks import gradients, pretrained
+from course_utils.pictures import images
 
 if TYPE_CHECKING:
     import keras

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from course_utils import images
+from course_utils.pictures import images
 
 
 def superpixel_vote(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from course_utils import images as pictures
+from course_utils.pictures import images as pictures
 
 Array = np.ndarray
 LIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)  # of R, G, B in Y (ITU-R BT.601)

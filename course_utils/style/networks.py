@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import images as pictures
+from course_utils.pictures import images as pictures
 
 if TYPE_CHECKING:
     import keras
@@ -67,7 +67,8 @@ def mean_activations(model: keras.Model, images: Sequence[Array]) -> dict[str, A
 
     Where the ReLU is a layer of its own, as in All-CNN, its output counts.
     """
-    from course_utils import features, gradients, pretrained
+    from course_utils.features import maps as features
+    from course_utils.networks import gradients, pretrained
 
     layers = chain(model)
     ends = {}
@@ -103,7 +104,7 @@ def normalize(model: keras.Model, images: Sequence[Array] | None = None) -> kera
 
     Gatys et al. (2016), section 2. Notebook 07.
     """
-    from course_utils import pretrained
+    from course_utils.networks import pretrained
 
     images = _photographs() if images is None else list(images)
     new = twin(model)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import images as pictures
+from course_utils.pictures import images as pictures
 
 from . import optimizers
 from .colours import keep_colours
@@ -201,8 +201,8 @@ def _full_size(problem: Problem, note: Recorder) -> Array:
 
 def deepest(layers: Sequence[str]) -> str:
     """Which of some layers of VGG-16 comes last: what a network has to be loaded until."""
-    from course_utils import features
-    from course_utils.models import vgg16
+    from course_utils.features import maps as features
+    from course_utils.networks import vgg16
 
     order = vgg16.stops_in_order()
     return max((features.layer_name(layer) for layer in layers), key=order.index)

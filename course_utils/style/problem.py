@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import images as pictures
 from course_utils import runtime
+from course_utils.pictures import images as pictures
 
 from .colours import recoloured
 from .losses import NORMALIZATIONS, mean_gram, total_variation, weigh
@@ -39,7 +39,7 @@ def _graph(
     model: keras.Model, content: Sequence[str], style: Sequence[str], precision: str, calm: bool
 ) -> _Graph:
     """The compiled loss, made once for each network, choice of layers, precision and penalty on noise."""
-    from course_utils import features
+    from course_utils.features import maps as features
 
     names = [features.layer_name(layer, model) for layer in (*content, *style)]
     count = len(content)
@@ -47,7 +47,7 @@ def _graph(
     def make() -> _Graph:
         from keras import ops
 
-        from course_utils import gradients
+        from course_utils.networks import gradients
 
         order = [layer.name for layer in chain(model)]
         part = features.tap(twin(model, max(names, key=order.index), precision), names)
@@ -75,7 +75,7 @@ class Problem:
         styles: list[tuple[Array, float]],
         settings: Settings,
     ) -> None:
-        from course_utils import pretrained
+        from course_utils.networks import pretrained
 
         self.model, self.content, self.styles, self.settings = model, content, styles, settings
         self.about = pretrained.about(model)
@@ -125,7 +125,7 @@ class Problem:
 
     def maps(self, image: Array) -> list[Array]:
         """What the chosen layers make of a picture."""
-        from course_utils import gradients
+        from course_utils.networks import gradients
 
         found = gradients.forward(self.graph.part, self.x(image))
         return found if isinstance(found, list) else [found]
@@ -233,7 +233,7 @@ def narrowest_side(problem: Problem, size: int) -> int:
 
 def stride(problem: Problem) -> tuple[int, str]:
     """By how much the poolings before the deepest layer shrink a picture, and that layer."""
-    from course_utils import features
+    from course_utils.features import maps as features
 
     layers = (*problem.graph.content_layers, *problem.graph.style_layers)
     fields = {layer: features.receptive_field(problem.graph.part, layer).stride for layer in layers}

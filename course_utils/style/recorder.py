@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from course_utils import images as pictures
+from course_utils.pictures import images as pictures
 
 Array = np.ndarray
 Say = Callable[[str], None]

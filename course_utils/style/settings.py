@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from course_utils import images as pictures
 from course_utils import runtime
+from course_utils.pictures import images as pictures
 
 from .losses import NORMALIZATIONS
 

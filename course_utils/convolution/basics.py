@@ -1,0 +1,350 @@
+"""Convolution and pooling written out in NumPy, and the drawings of notebook 00.
+
+What networks call convolution slides the filter without flipping it (a cross-correlation); so does this
+module. Arrays are (height, width) or (height, width, channels), float32; borders are padded with zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import hsv_to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.lib.stride_tricks import sliding_window_view
+
+from course_utils.pictures import plots
+
+# ---- the arithmetic --------------------------------------------------------------------------------------
+
+
+def windows(picture: Any, size: int, stride: int = 1) -> np.ndarray:
+    """Every place where a `size` x `size` window fits: a view, nothing is copied. Notebook 00.
+
+    Args:
+        picture: (H, W) or (H, W, C).
+        size, stride: side of the window, and pixels between two of them.
+
+    Returns:
+        (rows, columns, size, size) or (rows, columns, size, size, C).
+
+    Raises:
+        ValueError: if the window is larger than the picture, or the stride is below 1.
+    """
+    picture = np.asarray(picture)
+    if picture.ndim not in (2, 3):
+        raise ValueError(
+            f"a picture is (height, width) or (height, width, channels), this is {picture.shape}"
+        )
+    if stride < 1 or size < 1:
+        raise ValueError(f"size {size} and stride {stride} must be at least 1")
+    if size > min(picture.shape[:2]):
+        raise ValueError(f"a window of {size} x {size} does not fit on a picture of {picture.shape[:2]}")
+    view = sliding_window_view(picture, (size, size), axis=(0, 1))[::stride, ::stride]
+    return view if picture.ndim == 2 else np.moveaxis(view, 2, -1)
+
+
+def convolve(picture: Any, kernel: Any, padding: int = 0, stride: int = 1) -> np.ndarray:
+    """Slide a filter over a picture: at each place multiply, then add up. Notebook 00.
+
+    Args:
+        picture: (H, W) or (H, W, C).
+        kernel: (k, k) for (H, W); (k, k, C) or (k, k, C, F) for (H, W, C).
+        padding: zeros put around the picture, in pixels.
+        stride: pixels from one place to the next.
+
+    Returns:
+        (rows, columns), with a last axis F when the kernel has one; rows = (H + 2 padding - k) // stride + 1.
+
+    Raises:
+        ValueError: if the kernel is not square, does not fit, or has another number of channels.
+    """
+    picture, kernel = _with_channels(picture, kernel)
+    size = len(kernel)
+    picture = np.pad(picture, ((padding, padding), (padding, padding), (0, 0)))
+    rows, columns = ((side - size) // stride + 1 for side in picture.shape[:2])
+    if min(rows, columns) < 1:
+        raise ValueError(f"a kernel of {size} does not fit on a picture of {picture.shape[:2]}")
+    answer = np.zeros((rows, columns, *kernel.shape[3:]), np.float32)
+    for i, j in np.ndindex(size, size):  # one number of the filter at a time, for all places at once
+        below, right = i + stride * (rows - 1) + 1, j + stride * (columns - 1) + 1
+        answer += picture[i:below:stride, j:right:stride] @ kernel[i, j]
+    return answer
+
+
+def _with_channels(picture: Any, kernel: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Both as float32 with an axis for the channels; ValueError where they don't belong together."""
+    picture, kernel = np.asarray(picture, np.float32), np.asarray(kernel, np.float32)
+    if kernel.ndim < 2 or kernel.shape[0] != kernel.shape[1]:
+        raise ValueError(f"a kernel is square, this one is {kernel.shape}")
+    if picture.ndim == 2 and kernel.ndim == 2:
+        return picture[..., None], kernel[..., None]
+    if picture.ndim == 2:
+        raise ValueError(f"a picture of shape {picture.shape} needs a (k, k) kernel, not {kernel.shape}")
+    if picture.ndim != 3:
+        raise ValueError(f"a picture is (height, width) or (height, width, channels), not {picture.shape}")
+    if kernel.ndim not in (3, 4) or kernel.shape[2] != picture.shape[2]:
+        raise ValueError(f"the picture has {picture.shape[2]} channels, the kernel is {kernel.shape}")
+    return picture, kernel
+
+
+def pool(picture: Any, size: int = 2, how: Literal["max", "average"] = "max") -> np.ndarray:
+    """Keep one value of each `size` x `size` block: the largest, or the mean. Notebook 00.
+
+    Args:
+        picture: (H, W) or (H, W, C). Rows and columns that fill no block are dropped.
+
+    Returns:
+        (H // size, W // size) or with C behind.
+    """
+    if how not in ("max", "average"):
+        raise ValueError(f"how={how!r} is neither 'max' nor 'average'")
+    blocks = windows(picture, size, stride=size)
+    return blocks.max(axis=(2, 3)) if how == "max" else blocks.mean(axis=(2, 3))
+
+
+def as_matrix(kernel: Any, height: int, width: int) -> np.ndarray:
+    """The same filter as a dense layer's weights. Notebook 00.
+
+    Returns:
+        (places, height * width): one row for each place of the filter, zeros outside the window. Times the
+        picture, row after row in one vector, it gives what `convolve` gives.
+    """
+    kernel = np.asarray(kernel, np.float32)
+    size = len(kernel)
+    rows = []
+    for top in range(height - size + 1):
+        for left in range(width - size + 1):
+            sheet = np.zeros((height, width), np.float32)
+            sheet[top : top + size, left : left + size] = kernel
+            rows.append(sheet.ravel())
+    return np.stack(rows)
+
+
+def directions(lying: Any, standing: Any, strongest: float | None = None) -> np.ndarray:
+    """Two edge maps as one picture: hue says which way the brightness rises, brightness how steeply.
+
+    Args:
+        lying, standing: (H, W), what the filters for lying and for standing edges answered.
+        strongest: the steepness shown at full brightness; by default exceeded by one pixel in fifty.
+
+    Returns:
+        (H, W, 3) float32, RGB 0..255.
+    """
+    steep = np.hypot(lying, standing)
+    top = strongest or float(np.quantile(steep, 0.98)) or 1.0
+    hue = (np.arctan2(lying, standing) / (2 * np.pi)) % 1
+    value = np.clip(steep / top, 0, 1) ** 0.8
+    return (255 * hsv_to_rgb(np.stack([hue, np.full_like(hue, 0.62), value], axis=-1))).astype(np.float32)
+
+
+# ---- the drawings ----------------------------------------------------------------------------------------
+
+Parts = list[tuple[Any, dict[str, Any]]]  # matrices, each with what `plots.numbers` should know
+LIGHT = (-4.0, 10.0)  # grey values 0..9 between dark grey and nearly white
+WINDOW = plots.PALETTE[1]
+
+
+def outline(ax: Axes, top: float, left: float, size: float, colour: str = WINDOW, width: float = 2.2) -> None:
+    """Draw the border of a window whose first pixel is (top, left)."""
+    place = (left - 0.5, top - 0.5)
+    ax.add_patch(Rectangle(place, size, size, fill=False, edgecolor=colour, linewidth=width, zorder=5))
+
+
+def strip(parts: Parts, signs: Sequence[str], cell: float, gap: float = 0.36) -> tuple[Figure, list[Axes]]:
+    """Small matrices in one line with signs between them, all with cells of the same size (inches)."""
+    head = 0.22
+    shapes = [np.shape(values) for values, _ in parts]
+    width = sum(shape[1] for shape in shapes) * cell + gap * (len(parts) - 1)
+    tall = max(shape[0] for shape in shapes) * cell
+    figure, left, axes = Figure(figsize=(width, tall + head)), 0.0, []
+    for (values, style), (rows, columns), sign in zip(parts, shapes, [*signs, ""], strict=True):
+        bottom = (tall - rows * cell) / 2
+        place = (left / width, bottom / (tall + head), columns * cell / width, rows * cell / (tall + head))
+        axes.append(figure.add_axes(place))
+        plots.numbers(axes[-1], values, **style)
+        left += columns * cell
+        middle = ((left + gap / 2) / width, tall / 2 / (tall + head))
+        figure.text(*middle, sign, ha="center", va="center", fontsize=13, color=plots.SOFT)
+        left += gap
+    return figure, axes
+
+
+def draw_goal(photo: Any, filters: Sequence[Any]) -> Figure | None:
+    """The first screen of notebook 00: a photograph, two filters, and the edges that they find."""
+    grey = np.asarray(photo, np.float32).mean(axis=-1)
+    standing, lying = (convolve(grey, kernel) for kernel in filters)
+    small, gap, aspect = 0.72, 0.34, grey.shape[0] / grey.shape[1]
+    side = plots.fitting(2.9, 1, aspect)
+    width, head = 2 * side + small + 2 * gap, 0.2
+    height = side * aspect + head
+    figure = Figure(figsize=(width, height))
+    for left, image, title in [
+        (0.0, photo, "a photograph"),
+        (width - side, directions(lying, standing), "where its brightness changes, and which way"),
+    ]:
+        ax = figure.add_axes((left / width, 0, side / width, 1 - head / height))
+        plots.picture(ax, image)
+        ax.set_axis_off()
+        ax.set_title(title, fontsize=8.5, pad=4)
+    for kernel, bottom in zip(
+        filters, (side * aspect / 2 + 0.1, side * aspect / 2 - 0.1 - small), strict=True
+    ):
+        place = ((side + gap) / width, bottom / height, small / width, small / height)
+        plots.numbers(figure.add_axes(place), kernel, cmap="signed", limits=(-2, 2), fontsize=7.5)
+    for left in (side + gap / 2, width - side - gap / 2):
+        text: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 13, "color": plots.SOFT}
+        figure.text(left / width, side * aspect / 2 / height, "→", **text)
+    return plots.publish(
+        figure,
+        "A photograph; two filters of three by three numbers, one with -1, 0, 1 in each row, the other the "
+        "same turned on its side; and, on black, the edges they find, coloured by the direction in which it "
+        "gets brighter.",
+    )
+
+
+def draw_patch(patch: Any) -> Figure | None:
+    """A few pixels of a grey picture, enlarged, and beside them their values. Notebook 00."""
+    rows, columns = np.shape(patch)
+    figure, (seen, read) = plots.panels(2, 2, aspect=rows / columns, gap=0.3, width=6.4)
+    plots.picture(seen, patch, cmap="gray", limits=(0, 255))
+    plots.numbers(read, patch, limits=(0, 255), fontsize=7)
+    alt = f"{rows} by {columns} grey pixels of the photograph, enlarged; beside them the same as numbers."
+    return plots.publish(figure, alt)
+
+
+def draw_picture_and_filter(picture: Any, kernel: Any) -> Figure | None:
+    """The picture and the filter beside it, every number in its cell. Notebook 00."""
+    parts: Parts = [
+        (picture, {"limits": LIGHT, "fontsize": 11}),
+        (kernel, {"cmap": "signed", "limits": (-2, 2)}),
+    ]
+    figure, axes = strip(parts, [""], 0.42)
+    axes[0].set_title(f"picture, {len(picture)} by {len(picture[0])}")
+    axes[1].set_title(f"filter, {len(kernel)} by {len(kernel)}")
+    listed = [
+        ", ".join("[" + " ".join(f"{v:.0f}" for v in line) + "]" for line in part)
+        for part in (picture, kernel)
+    ]
+    return plots.publish(
+        figure, f"A picture with the rows {listed[0]}, and a filter with the rows {listed[1]}."
+    )
+
+
+def draw_step(picture: Any, kernel: Any, row: int, column: int) -> Figure | None:
+    """One place of the filter: the window, times the filter, the nine products, the answer. Notebook 00."""
+    picture, kernel = np.asarray(picture, float), np.asarray(kernel, float)
+    size, answers = len(kernel), convolve(picture, kernel)
+    products = picture[row : row + size, column : column + size] * kernel
+    answers = np.where(
+        np.arange(answers.size).reshape(answers.shape) <= row * answers.shape[1] + column, answers, np.nan
+    )
+    top = np.abs(convolve(picture, kernel)).max() or 1
+    parts: Parts = [
+        (picture, {"limits": LIGHT}),
+        (kernel, {"cmap": "signed", "limits": (-2, 2)}),
+        (products, {"cmap": "signed", "limits": (-18, 18)}),
+        (answers, {"cmap": "signed", "limits": (-1.5 * top, 1.5 * top)}),
+    ]
+    figure, axes = strip(parts, ["×", "=", "→"], 0.4)
+    for ax, title in zip(axes, ["window", "filter", "products", "their sum"], strict=True):
+        ax.set_title(title)
+    outline(axes[0], row, column, size)
+    outline(axes[3], row, column, 1)
+    total = f"{products.sum():.0f}"
+    return plots.publish(
+        figure,
+        f"The {size} by {size} window at row {row}, column {column} of the picture, times the filter, gives "
+        f"{size * size} products; their sum, {total}, stands at row {row}, column {column} of the answer.",
+    )
+
+
+def draw_sheet(picture: Any, kernel: Any) -> Figure | None:
+    """All places of the filter, one drawing each: contact sheet of the whole convolution. Notebook 00."""
+    picture, kernel = np.asarray(picture, float), np.asarray(kernel, float)
+    answers, size = convolve(picture, kernel), len(kernel)
+    height, width = answers.shape
+    aspect = len(picture) / len(picture[0])
+    figure, axes = plots.panels(answers.size, width, aspect=aspect, width=6.0, gap=0.3, head=0.18)
+    for ax, (row, column) in zip(axes, np.ndindex(height, width), strict=True):
+        plots.numbers(ax, picture, limits=LIGHT, fontsize=8)
+        outline(ax, row, column, size)
+        for (i, j), weight in np.ndenumerate(kernel):
+            if weight:
+                sign = f"×{weight:.0f}".replace("-", "\N{MINUS SIGN}")
+                tone = WINDOW if picture[row + i, column + j] > 3 else "#ffc08f"
+                style: dict[str, Any] = {"ha": "right", "va": "bottom", "fontsize": 6, "color": tone}
+                ax.text(column + j + 0.45, row + i + 0.46, sign, **style)
+        answer = f"{answers[row, column]:.0f}".replace("-", "\N{MINUS SIGN}")
+        ax.set_title(f"row {row}, column {column}:  {answer}", fontsize=8.5, pad=4)
+    listed = "; ".join(", ".join(f"{value:.0f}" for value in line) for line in answers)
+    return plots.publish(
+        figure, f"The window at each of its {answers.size} places; the answers, row by row: {listed}."
+    )
+
+
+def draw_matrix(matrix: Any, picture: Any, answers: Any) -> Figure | None:
+    """A convolution as one matrix product: (places, pixels) times the picture in one column. Notebook 00."""
+    cell = 0.2
+    small = {"form": "{:.0f}", "fontsize": 6}
+    column, result = np.reshape(picture, (-1, 1)), np.reshape(answers, (-1, 1))
+    top = float(np.abs(result).max()) or 1
+    parts: Parts = [
+        (matrix, {"cmap": "signed", "limits": (-2, 2), **small}),
+        (column, {"limits": LIGHT, **small}),
+        (result, {"cmap": "signed", "limits": (-1.5 * top, 1.5 * top), **small}),
+    ]
+    figure, axes = strip(parts, ["×", "="], cell)
+    axes[0].set_title(f"the filter as a matrix, {matrix.shape[0]} by {matrix.shape[1]}")
+    for ax, title in zip(axes[1:], ["picture", "answer"], strict=True):
+        ax.set_title(title, loc="center")
+    return plots.publish(
+        figure,
+        f"A matrix of {matrix.shape[0]} rows and {matrix.shape[1]} columns: each row holds the filter's "
+        "numbers, moved on by one place, and zeros elsewhere. Times the picture in one column: the answers.",
+    )
+
+
+def draw_pools(block: Any, size: int = 2) -> Figure | None:
+    """A small map in its blocks, and what max and average pooling keep of them. Notebook 00."""
+    largest, means = pool(block, size), pool(block, size, "average")
+    light = {"limits": LIGHT, "fontsize": 10}
+    parts: Parts = [(block, light), (largest, light), (means, {**light, "form": "{:.2f}"})]
+    figure, axes = strip(parts, ["→", ""], 0.5, gap=0.6)
+    for ax, title in zip(axes, ["a map", "largest of each", "mean of each"], strict=True):
+        ax.set_title(title)
+    for row, column in np.ndindex(largest.shape):
+        outline(axes[0], row * size, column * size, size)
+    kept = [", ".join(f"{value:g}" for value in np.ravel(part)) for part in (largest, means)]
+    alt = f"A map in blocks of {size} by {size}; the largest of each block: {kept[0]}; the means: {kept[1]}."
+    return plots.publish(figure, alt)
+
+
+def draw_reach(reached: dict[int, Any]) -> Figure | None:
+    """For each number of layers, how strongly each pixel reaches the middle; empty where not. Notebook 00."""
+    figure, axes = plots.panels(len(reached), len(reached), gap=0.25, head=0.2)
+    sides = []
+    for ax, (layers, strength) in zip(axes, reached.items(), strict=True):
+        strength = np.asarray(strength, float)
+        plots.numbers(ax, np.where(strength > 0, strength, np.nan), cmap="viridis", fontsize=8)
+        sides.append(f"{int((strength > 0).any(axis=0).sum())} by {int((strength > 0).any(axis=1).sum())}")
+        ax.set_title(f"{layers} layer{'s' if layers > 1 else ''}: {sides[-1]}")
+    seen = ", ".join(f"{layers}: {side}" for layers, side in zip(reached, sides, strict=True))
+    alt = f"The pixels that reach the middle value, by number of layers: {seen}. The central ones weigh most."
+    return plots.publish(figure, alt)
+
+
+def draw_guesses(guesses: Sequence[Any], errors: Sequence[float], steps: Sequence[int]) -> Figure | None:
+    """A filter at some steps of its search, with the error of each. Notebook 00."""
+    size = int(np.sqrt(np.size(guesses[0])))
+    figure, axes = plots.panels(len(steps), len(steps), gap=0.2, head=0.36)
+    for ax, step in zip(axes, steps, strict=True):
+        kernel = np.reshape(guesses[step], (size, size))
+        plots.numbers(ax, kernel, form="{:.2f}", cmap="signed", limits=(-2, 2), fontsize=8)
+        ax.set_title(f"step {step:,}\nerror {errors[step]:.2g}", fontsize=8.5)
+    last = ", ".join(f"{value:.2f}" for value in np.ravel(guesses[steps[-1]]))
+    alt = f"The filter at steps {', '.join(map(str, steps))}; the random numbers turn into {last}."
+    return plots.publish(figure, alt)

@@ -1,0 +1,393 @@
+"""Networks with weights, what one must know about them, and their answers to a photograph. Notebook 01.
+
+Every VGG-16 takes the original's input, BGR minus 103.939/116.779/123.68, whoever trained it. `about(model)`
+holds what the model itself does not know: how to prepare a picture, the names of the classes, the card.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from course_utils import runtime
+from course_utils.networks import vgg16, weight_files
+from course_utils.pictures import images as pictures
+
+if TYPE_CHECKING:
+    import keras
+
+IMAGENET, IMAGENET_NO_TOP, CLASS_INDEX = "vgg16", "vgg16_no_top", "imagenet_classes"  # names in `assets`
+HEADS = ("fc1", "fc2", "predictions")
+
+
+@dataclass(frozen=True)
+class About:
+    """What one must know about a model.
+
+    Attributes:
+        name: the weights in a few words, such as "the course's own VGG-16 (half width)".
+        weights: "course", "imagenet", "random" or a path.
+        preprocess: pictures (…, 3) RGB 0..255 -> the model's input, float32.
+        deprocess: its inverse.
+        wnids, class_names: one for each output, empty where they are not known.
+        input_size: side in pixels at which the model classifies best.
+        card: the model card (data and its terms, recipe, accuracy …), empty where there is none.
+    """
+
+    name: str = "a network of your own"
+    weights: str = "random"
+    preprocess: Callable[[np.ndarray], np.ndarray] = pictures.preprocess
+    deprocess: Callable[[np.ndarray], np.ndarray] = pictures.deprocess
+    wnids: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+    input_size: int = 224
+    card: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One guess: rank 1 is the best; `probability` is the softmax value, 0..1."""
+
+    rank: int
+    wnid: str
+    name: str
+    probability: float
+
+
+_ABOUT: weakref.WeakKeyDictionary[Any, About] = weakref.WeakKeyDictionary()
+
+
+def remember(model: keras.Model, facts: About) -> keras.Model:
+    """Attach facts to a model, for `about`; returns the model."""
+    _ABOUT[model] = facts
+    return model
+
+
+def about(model: keras.Model) -> About:
+    """What is known about a model; for one that this module did not load, VGG's conventions are assumed."""
+    return _ABOUT.get(model) or About(input_size=_fixed_size(model) or 224)
+
+
+def _fixed_size(model: keras.Model) -> int | None:
+    return model.input_shape[1]
+
+
+# --- loading --------------------------------------------------------------------------------------------
+
+
+def load_vgg16(
+    weights: str | Path | None = "auto",
+    *,
+    until: str | None = None,
+    include_top: bool | None = None,
+    pooling: Literal["max", "average"] = "max",
+    input_shape: tuple[int | None, int | None, int] | None = None,
+    width: float = 1.0,
+    head: Literal["dense", "average"] = "dense",
+    classes: int = 1000,
+) -> keras.Model:
+    """VGG-16 with weights. Nothing is ever downloaded: `course fetch vgg16` gets the original's.
+
+    Args:
+        weights: "auto": the original's ImageNet weights if they were fetched, else the course's own;
+            "imagenet"; "course": half width, 200 classes, shipped; None: random (He-normal);
+            a path to an `.npz`, `.h5` or `.keras`, which may hold only the first layers.
+        until: stop after this layer, such as "block3_conv3"; then any input size fits.
+        include_top: with the classifier; by default where the weights have one and `until` is not given.
+        pooling: "max", or "average" as Gatys et al. (2015) prefer for style.
+        input_shape: (H, W, 3), H and W may be None; needed by no usual call.
+        width, head, classes: only for random weights; otherwise the file says them.
+
+    Returns:
+        A plain Keras model from x, float32 (N, H, W, 3), BGR minus the mean, to softmax values
+        (N, classes) or to the last maps. `about(model)` tells what they mean.
+
+    Raises:
+        FileNotFoundError: no such file, or the ImageNet weights were not fetched.
+        ValueError: a file that is damaged, of another network, or lacks layers that were asked for.
+    """
+    build: dict[str, Any] = {"until": until, "pooling": pooling, "input_shape": input_shape}
+    if weights is None:
+        top = include_top is not False
+        model = vgg16.build(width, include_top=top, head=head, classes=classes, **build)
+        size = 224 if width == 1 else 64
+        return remember(model, About(f"random weights (width {width:g})", input_size=size))
+    needs_top = until is None and include_top is not False
+    path, kind = _locate(weights, needs_top)
+    values = weight_files.read(path)
+    _only_vgg16(values, path)
+    return _from_weights(values, path, kind, include_top, build)
+
+
+def _locate(source: str | Path, needs_top: bool) -> tuple[Path, str]:
+    """The file that a source means, and "course", "imagenet" or the path as text."""
+    if source in ("auto", "imagenet"):
+        path = _fetched(needs_top)
+        if path is not None:
+            return path, "imagenet"
+        if source == "imagenet":
+            raise FileNotFoundError(
+                "the ImageNet weights are not in the cache: `course fetch vgg16` gets them, and says how "
+                'large they are; load_vgg16("course") works now'
+            )
+        source = "course"
+    if source == "course":
+        return weight_files.shipped("vgg16_course"), "course"
+    return Path(source).expanduser(), str(source)
+
+
+def _fetched(needs_top: bool) -> Path | None:
+    """The original's weights if they are in the cache."""
+    from course_utils.downloads import assets
+
+    small = None if needs_top else assets.find(IMAGENET_NO_TOP)
+    return small or assets.find(IMAGENET)
+
+
+def _only_vgg16(values: Mapping[str, np.ndarray], path: Path) -> None:
+    """Refuse another network's file."""
+    names = weight_files.layers(values)
+    if not set(names) & set(vgg16.LAYERS):
+        found = ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
+        raise ValueError(f"{path} holds another network than VGG-16: its layers are {found}")
+    if vgg16.LAYERS[0] not in names:
+        raise ValueError(f"{path}: these layers are missing: {vgg16.LAYERS[0]} (found {', '.join(names)})")
+
+
+def _from_weights(
+    values: Mapping[str, np.ndarray], path: Path, kind: str, include_top: bool | None, build: dict[str, Any]
+) -> keras.Model:
+    """Build the network that the file's shapes describe, and fill it."""
+    names = weight_files.layers(values)
+    width = values[f"{vgg16.LAYERS[0]}_kernel"].shape[-1] / vgg16.CHANNELS[vgg16.LAYERS[0]]
+    if include_top is None:
+        include_top = "predictions" in names and build["until"] is None
+    _complete(names, path, include_top, build["until"])
+    if include_top and build["until"] is None:
+        build = build | _top(values, path, width, build["input_shape"])
+    model = vgg16.build(width, include_top=include_top, initializer="zeros", **build)
+    weight_files.put(model, values, path.name)
+    return remember(model, _facts(kind, path, values, width))
+
+
+def _complete(names: Sequence[str], path: Path, include_top: bool, until: str | None) -> None:
+    """Say which layers are missing, and how much there is."""
+    order = [layer for layer in vgg16.stops_in_order() if layer in vgg16.LAYERS or layer == until]
+    wanted = order[: order.index(until) + 1] if until in order else order
+    wanted = [layer for layer in wanted if layer in vgg16.LAYERS]
+    missing = [layer for layer in wanted if layer not in names]
+    if missing:
+        last = vgg16.LAYERS[vgg16.LAYERS.index(missing[0]) - 1]
+        raise ValueError(
+            f"{path.name}: these layers are missing: {', '.join(missing)}. "
+            f'What it holds from the start can be used with until="{last}"'
+        )
+    if include_top and until is None and "predictions" not in names:
+        raise ValueError(f"{path.name} has no classifier (predictions): load it with include_top=False")
+
+
+def _top(
+    values: Mapping[str, np.ndarray], path: Path, width: float, input_shape: tuple[int | None, ...] | None
+) -> dict[str, Any]:
+    """Which head the file has, for how many classes, and at which input size."""
+    kernel = values["predictions_kernel"]
+    options: dict[str, Any] = {"head": "average", "classes": kernel.shape[-1]}
+    if "fc1_kernel" in values:
+        places = values["fc1_kernel"].shape[0] / vgg16.channels_of(vgg16.LAYERS[-1], width)
+        side = math.isqrt(max(0, int(places)))
+        if side < 1 or side * side != places:
+            raise ValueError(f"{path.name}: fc1_kernel: {values['fc1_kernel'].shape} fits no square input")
+        options |= {"head": "dense", "input_shape": input_shape or (32 * side, 32 * side, 3)}
+    return options
+
+
+def _facts(kind: str, path: Path, values: Mapping[str, np.ndarray], width: float) -> About:
+    card = weight_files.card(path)
+    classes = values["predictions_kernel"].shape[-1] if "predictions_kernel" in values else 0
+    wnids, names = _class_names(kind, card, classes)
+    text = (
+        "the original ImageNet weights of VGG-16" if kind == "imagenet" else f"{path.name} (width {width:g})"
+    )
+    return About(
+        name=str(card.get("title", text)) + (", stand-in" if card.get("stand_in") else ""),
+        weights=kind,
+        wnids=wnids,
+        class_names=names,
+        input_size=int(card.get("input_size", 224)),
+        card=MappingProxyType(card),
+    )
+
+
+def _class_names(kind: str, card: Mapping[str, Any], classes: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """WordNet ids and names, where a list of the right length is known."""
+    if "classes" in card and isinstance(card["classes"], str):
+        wnids, names = weight_files.class_table(card["classes"])
+    elif classes == 1000:
+        wnids, names = _imagenet_classes()
+    else:
+        return (), ()
+    return (wnids, names) if len(names) == classes or not classes else ((), ())
+
+
+def _imagenet_classes() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The thousand classes in Keras's order, if their list was fetched."""
+    import json
+
+    from course_utils.downloads import assets
+
+    path = assets.find(CLASS_INDEX)
+    if path is None:
+        return (), ()
+    table = json.loads(path.read_text(encoding="utf-8"))
+    wnids, names = zip(*(table[str(i)] for i in range(len(table))), strict=True)
+    return wnids, tuple(name.replace("_", " ") for name in names)
+
+
+def load_all_cnn(
+    weights: str | Path | None = "course",
+    *,
+    variant: Literal["c", "strided", "convpool", "all"] = "all",
+    input_shape: tuple[int | None, int | None, int] = (None, None, 3),
+) -> keras.Model:
+    """The all convolutional net for CIFAR-10's ten classes, with weights. Notebook 06.
+
+    Args:
+        weights: "course": trained by this project on CIFAR-10, shipped; None: random (He-normal); a path to
+            the `weights.npz` of a run of `course train allcnn`.
+        variant: which of the paper's networks, where no card beside the weights says it.
+        input_shape: (H, W, 3); by default any size from about 16 pixels on, though it knows 32 best.
+
+    Returns:
+        A plain Keras model from x, float32 (N, H, W, 3), RGB with zero mean and unit deviation, to softmax
+        values (N, 10). `about(model)` prepares pictures and names classes, `classify` takes photographs.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a file that is damaged or of another network.
+    """
+    from course_utils.datasets import cifar10
+    from course_utils.networks import all_cnn
+
+    card: dict[str, Any] = {}
+    values: Mapping[str, np.ndarray] = {}
+    if weights is not None:
+        path = (
+            weight_files.shipped("all_cnn") if weights in ("course", "auto") else Path(weights).expanduser()
+        )
+        values, card = weight_files.read(path), _card_of_run(path)
+    settings = card.get("recipe", {})
+    model = all_cnn.build(
+        settings.get("variant", variant),
+        padding=settings.get("padding", "valid"),
+        last_relu=settings.get("last_relu", False),
+        input_shape=input_shape,
+    )
+    title = "random weights (All-CNN-C)"
+    if weights is not None:
+        if "conv9_kernel" not in values:
+            raise ValueError(f"{path} holds another network than All-CNN-C: it has no layer conv9")
+        weight_files.put(model, values, path.name)
+        title = str(card.get("title", path.name))
+    mean = np.array(card.get("mean", cifar10.MEAN), np.float32)
+    deviation = np.array(card.get("deviation", cifar10.DEVIATION), np.float32)
+    facts = About(
+        name=title,
+        weights="random" if weights is None else str(weights),
+        preprocess=lambda images: (np.asarray(images, np.float32) - mean) / deviation,
+        deprocess=lambda x: np.asarray(x, np.float32) * deviation + mean,
+        class_names=tuple(card.get("class_names", cifar10.CLASS_NAMES)),
+        input_size=int(card.get("input_size", 32)),
+        card=MappingProxyType(card),
+    )
+    return remember(model, facts)
+
+
+def _card_of_run(path: Path) -> dict[str, Any]:
+    """The card `NAME.json` beside shipped weights, or `card.json` beside the weights of a run."""
+    return weight_files.card(path) or weight_files.card(path.with_name("card.npz"))
+
+
+# --- answers --------------------------------------------------------------------------------------------
+
+
+def prepare(
+    model: keras.Model, images: np.ndarray | Sequence[np.ndarray], how: Literal["crop", "squash"] = "crop"
+) -> np.ndarray:
+    """Pictures as `classify` shows them to the model.
+
+    Args:
+        images: one picture (H, W, 3), a batch (N, H, W, 3) or a list of pictures of any sizes, RGB 0..255.
+        how: "crop": the square in the middle, which keeps the proportions that the network learnt;
+            "squash": the whole picture, squeezed into a square, so that nothing at its edges is lost.
+
+    Returns:
+        x, float32 (N, S, S, 3), preprocessed; S is the model's own size or `about(model).input_size`.
+    """
+    if how not in ("crop", "squash"):
+        raise ValueError(f"how={how!r}: 'crop' and 'squash' exist")
+    facts = about(model)
+    size = _fixed_size(model) or facts.input_size
+    batch: list[Any] = [images] if getattr(images, "ndim", 0) == 3 else list(images)
+    squares = [_middle(image) if how == "crop" else image for image in batch]
+    ready = [facts.preprocess(pictures.resize(square, size)) for square in squares]
+    return np.stack(ready) if ready else np.zeros((0, size, size, 3), np.float32)
+
+
+def _middle(image: np.ndarray) -> np.ndarray:
+    """The largest square in the middle of a picture."""
+    height, width = image.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return image[top : top + side, left : left + side]
+
+
+def classify(
+    model: keras.Model,
+    images: np.ndarray | Sequence[np.ndarray],
+    top: int = 5,
+    how: Literal["crop", "squash"] = "crop",
+) -> list[list[Prediction]]:
+    """What a model sees in pictures; the one way to predict. Notebook 01.
+
+    Args:
+        model: with a classifier on top.
+        images: one picture (H, W, 3), a batch or a list of pictures of any sizes, RGB 0..255.
+        top: how many guesses for each.
+        how: "crop" or "squash", see `prepare`.
+
+    Returns:
+        For each picture its guesses, best first. A single picture gives a list of one list.
+
+    Raises:
+        ValueError: the model has no classifier, or `top` is less than 1.
+    """
+    if len(model.output_shape) != 2:
+        raise ValueError("this model ends in feature maps, not in classes: load it with include_top=True")
+    if top < 1:
+        raise ValueError(f"top={top}: ask for at least one guess")
+    from course_utils.networks import gradients
+
+    x = prepare(model, images, how)
+    answers = [gradients.forward(model, x[i : i + 16]) for i in range(0, len(x), 16)]
+    return [_ranked(row, about(model), top) for part in answers for row in part]
+
+
+def _ranked(probabilities: np.ndarray, facts: About, top: int) -> list[Prediction]:
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    names = facts.class_names or tuple(f"class {i}" for i in range(len(probabilities)))
+    wnids = facts.wnids or ("",) * len(probabilities)
+    return [
+        Prediction(rank, wnids[i], names[i], float(probabilities[i])) for rank, i in enumerate(order, start=1)
+    ]
+
+
+def one_line(model: keras.Model, data: str = "photographs that the installed packages carry") -> str:
+    """The line that every notebook prints: which weights, which data, which device."""
+    return f"Weights: {about(model).name}. Data: {data}. Device: {runtime.device()}."

@@ -1,0 +1,453 @@
+"""The recipe of an FCN on one's own pictures and masks, or on scenes. Notebook 05.
+
+The backbone comes trained; everything learns together with Adam. Each epoch shows every picture once: at
+another scale, place and colour, perhaps mirrored. At the end what will be used (rounded to float16, run in
+float32) is measured beside a patch-wise classifier and beside answers that look at no picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from course_utils import runtime, segmentation
+from course_utils.datasets import augment, masks_from_folders, scenes
+from course_utils.datasets.labelled import IGNORED
+from course_utils.networks import convert, fcn, pretrained, vgg16, weight_files
+from course_utils.pictures import images
+from course_utils.segmentation import answers, patches
+from course_utils.training import fit as training
+from course_utils.training import shipping as recipes
+
+if TYPE_CHECKING:
+    import keras
+
+Pair = tuple[np.ndarray, np.ndarray]
+"""Pictures uint8 (N, H, W, 3), RGB, and masks uint8 (N, H, W)."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Labelled pictures to train and to judge on."""
+
+    train: Pair
+    validation: Pair
+    class_names: tuple[str, ...]
+    name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All settings of a run; two runs with equal recipes are the same run.
+
+    Attributes:
+        variant: "32s", "16s" or "8s".
+        backbone: weights of VGG-16, as `pretrained.load_vgg16` takes them.
+        start: weights of an FCN to go on from, of the same or a coarser variant; then no backbone.
+        frozen: how many blocks of VGG-16 stay as they are: edges and colours are the same everywhere.
+        rate: highest learning rate (Adam); decay: of the weights.
+        balance: 0 counts all pixels alike, 1 all classes; between: frequency to the power of -balance.
+        zoom: pictures are enlarged so much before the network sees them, in training and afterwards.
+        jitter: training scales by a factor between 1 / jitter and jitter.
+        crop: longest side of what one training step sees of a picture.
+        pictures: how many of the training pictures are used; 0 for all.
+        patches: for the patch-wise baseline, how many patches it learns from; 0 for none.
+    """
+
+    variant: fcn.Variant = "8s"
+    backbone: str = "course"
+    start: str = ""
+    epochs: int = 80
+    batch: int = 8
+    frozen: int = 2
+    rate: float = 2e-4
+    decay: float = 1e-2
+    dropout: float = 0.3
+    balance: float = 0.4
+    zoom: float = 1.0
+    jitter: float = 1.5
+    crop: int = 256
+    pictures: int = 0
+    patches: int = 40_000
+    seed: int = 0
+    precision: str = "float32"
+
+
+# --- data -----------------------------------------------------------------------------------------------
+
+
+def from_folders(
+    train: tuple[str | Path, str | Path],
+    validation: tuple[str | Path, str | Path] | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    ignore: Sequence[int] = (),
+    size: int | tuple[int, int] | None = None,
+    hold_out: float = 0.2,
+    seed: int = 0,
+    name: str = "",
+) -> Samples:
+    """Pictures and masks of a reader, in two folders, or in two and two.
+
+    Args:
+        train, validation: (folder of pictures, folder of masks). Without the second, every fifth picture or
+            so of the first is kept out, chosen by the seed.
+        class_names, ignore, size: see `datasets.masks_from_folders`.
+        hold_out: share that is kept out.
+        name: of the data, for the record.
+
+    Raises:
+        FileNotFoundError, ValueError: telling all that is wrong with the files; fewer than two pictures.
+    """
+    options: Any = {"ignore": ignore, "size": size}
+    whole = masks_from_folders(*train, class_names=class_names, **options)
+    names = whole.mask_names if class_names is None else tuple(class_names)
+    if validation is not None:
+        size = options["size"] or whole.images.shape[1:3]
+        held = masks_from_folders(*validation, class_names=class_names or names, ignore=ignore, size=size)
+        parts = whole.images, whole.masks, held.images, held.masks
+    else:
+        if len(whole) < 2:
+            raise ValueError(
+                f"{train[0]}: one picture can't be learnt from and judged by; at least two are needed"
+            )
+        order = np.random.default_rng(seed).permutation(len(whole))
+        cut = min(max(1, round(len(whole) * hold_out)), len(whole) - 1)
+        out, keep = np.sort(order[:cut]), np.sort(order[cut:])
+        parts = whole.images[keep], whole.masks[keep], whole.images[out], whole.masks[out]
+    return _samples(parts, names, name or Path(train[0]).resolve().name)
+
+
+def from_scenes(n: int = 600, size: int = 96, seed: int = 0) -> Samples:
+    """Scenes with one to three objects: what there is without any download."""
+    train = scenes(n, size=size, seed=seed, objects=(1, 3))
+    held = scenes(max(2, n // 6), size=size, seed=seed, objects=(1, 3), split="validation")
+    return _samples((train.images, train.masks, held.images, held.masks), train.mask_names, "scenes")
+
+
+def _samples(parts: tuple[np.ndarray, ...], names: Sequence[str], name: str) -> Samples:
+    whole = hashlib.sha256("\n".join(names).encode())
+    for part in parts:
+        whole.update(repr(part.shape).encode() + np.ascontiguousarray(part).tobytes())
+    if len(names) < 2:
+        raise ValueError(f"the masks know one class only ({names[0]}): at least two are needed")
+    return Samples((parts[0], parts[1]), (parts[2], parts[3]), tuple(names), name, whole.hexdigest())
+
+
+def fewer(samples: Samples, n: int, seed: int) -> Samples:
+    """The same with only n training pictures (0: all), to see what more would bring."""
+    x, y = samples.train
+    if not n or n >= len(x):
+        return samples
+    pick = np.sort(np.random.default_rng(seed).permutation(len(x))[:n])
+    parts = x[pick], y[pick], *samples.validation
+    return _samples(parts, samples.class_names, f"{samples.name}, {n} pictures")
+
+
+# --- batches --------------------------------------------------------------------------------------------
+
+
+def view(
+    image: np.ndarray, mask: np.ndarray, size: tuple[int, int], zoom: float, at: tuple[float, float]
+) -> Pair:
+    """A window of a picture and of its mask, enlarged by `zoom`.
+
+    Args:
+        image: uint8 (H, W, 3); mask: uint8 (H, W).
+        size: height and width of the result.
+        at: row and column where the window begins, in pixels of the picture; it may reach beyond it.
+
+    Returns:
+        float32 (h, w, 3), bilinear, with the mean colour beyond the border; and uint8 (h, w), nearest, with
+        255 there.
+    """
+    top, left = at
+    half = 0.5 / zoom - 0.5  # from corners of pixels to their middles
+    matrix = np.array([[1 / zoom, 0, left + half], [0, 1 / zoom, top + half]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    ground = images.BGR_MEAN[::-1].tolist()
+    seen = cv2.warpAffine(
+        image, matrix, size[::-1], flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=ground
+    )
+    rows = np.floor(top + (np.arange(size[0]) + 0.5) / zoom).astype(int)
+    columns = np.floor(left + (np.arange(size[1]) + 0.5) / zoom).astype(int)
+    inside = ((rows >= 0) & (rows < mask.shape[0]))[:, None] & ((columns >= 0) & (columns < mask.shape[1]))
+    rows, columns = np.clip(rows, 0, mask.shape[0] - 1), np.clip(columns, 0, mask.shape[1] - 1)
+    labels = np.where(inside, mask[rows[:, None], columns], IGNORED)
+    return seen.astype(np.float32), labels.astype(np.uint8)
+
+
+def views(
+    x: np.ndarray, y: np.ndarray, size: tuple[int, int], recipe: Recipe, rng: np.random.Generator
+) -> Pair:
+    """A random view of each picture: scale, place, flip, colour; see `view`."""
+    seen, labels = [], []
+    for image, mask in zip(x, y, strict=True):
+        zoom = recipe.zoom * math.exp(rng.uniform(-1, 1) * math.log(recipe.jitter))
+        room = [n - s / zoom for n, s in zip(mask.shape, size, strict=True)]
+        one, its = view(image, mask, size, zoom, (room[0] * rng.random(), room[1] * rng.random()))
+        turn = -1 if rng.random() < 0.5 else 1
+        seen.append(one[:, ::turn])
+        labels.append(its[:, ::turn])
+    return augment.colours(np.stack(seen), rng, 0.15), np.stack(labels)
+
+
+def crop_size(recipe: Recipe, samples: Samples) -> tuple[int, int]:
+    """Height and width of what a training step sees."""
+    height, width = (min(recipe.crop, round(n * recipe.zoom)) for n in samples.train[1].shape[1:])
+    return height, width
+
+
+def batches(recipe: Recipe, samples: Samples) -> Callable[[int], Iterator[tuple[np.ndarray, np.ndarray]]]:
+    """Shuffled views that depend only on the recipe's seed and the epoch; the last batch is filled up."""
+    x, y = samples.train
+    size = crop_size(recipe, samples)
+
+    def one_epoch(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        rng = np.random.default_rng([recipe.seed, epoch])
+        order = rng.permutation(len(x))
+        order = np.resize(order, steps(recipe, samples) * recipe.batch)
+        for start in range(0, len(order), recipe.batch):
+            pick = order[start : start + recipe.batch]
+            seen, labels = views(x[pick], y[pick], size, recipe, rng)
+            yield images.preprocess(seen), labels
+
+    return one_epoch
+
+
+def steps(recipe: Recipe, samples: Samples) -> int:
+    """Batches in an epoch."""
+    return math.ceil(len(samples.train[0]) / recipe.batch)
+
+
+def class_weights(masks: np.ndarray, classes: int, balance: float) -> np.ndarray:
+    """How much a pixel of each class counts: float32 (classes,), 1 for the average pixel.
+
+    A class that is absent counts like the rarest; no class counts more than 20 times the most frequent.
+    """
+    counts = np.array([(masks == c).sum() for c in range(classes)], np.float64)
+    there = counts > 0
+    counts[~there] = counts[there].min() if there.any() else 1
+    weights = counts**-balance
+    weights = np.minimum(weights, 20 * weights.min())
+    return (weights / ((weights * counts).sum() / counts.sum())).astype(np.float32)
+
+
+# --- the run --------------------------------------------------------------------------------------------
+
+
+def build(recipe: Recipe, samples: Samples) -> keras.Model:
+    """The network in its training form (with dropout), compiled.
+
+    Raises:
+        FileNotFoundError, ValueError: the weights are missing, of other classes, or of a finer variant.
+    """
+    from keras import optimizers
+
+    classes = len(samples.class_names)
+    if recipe.start:
+        model = _started(recipe, classes)
+    else:
+        backbone = pretrained.load_vgg16(recipe.backbone, include_top=False)
+        model = fcn.build(classes, recipe.variant, backbone=backbone, dropout=recipe.dropout)
+    for layer in model.layers:
+        layer.trainable &= not layer.name.startswith(tuple(f"block{i + 1}_" for i in range(recipe.frozen)))
+    optimizer = optimizers.AdamW(recipe.rate, weight_decay=recipe.decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    weights = class_weights(samples.train[1], classes, recipe.balance)
+    model.compile(optimizer, fcn.pixel_loss(weights), jit_compile=bool(runtime.gpus()))
+    return model
+
+
+def _started(recipe: Recipe, classes: int) -> keras.Model:
+    """A trained FCN, grown to the variant that is asked for."""
+    model = answers.load(recipe.start)
+    if model.output_shape[-1] != classes:
+        raise ValueError(f"{recipe.start} knows {model.output_shape[-1]} classes, the masks {classes}")
+    order = fcn.VARIANTS
+    found = fcn.variant_of([layer.name for layer in model.layers])
+    if order.index(found) > order.index(recipe.variant):
+        raise ValueError(f"{recipe.start} is an FCN-{found}, finer than {recipe.variant}")
+    for _ in range(order.index(recipe.variant) - order.index(found)):
+        model = fcn.grow(model)
+    values = weight_files.of(model)
+    shapes = {name: values[f"{name}_kernel"].shape for name in weight_files.layers(values)}
+    return weight_files.put(fcn.like(shapes, dropout=recipe.dropout), values, recipe.start)
+
+
+def confusion(model: keras.Model, pair: Pair, classes: int, zoom: float = 1.0, batch: int = 8) -> np.ndarray:
+    """The confusion matrix of a model on pictures of one size, in batches."""
+    x, y = pair
+    total = np.zeros((classes, classes), np.int64)
+    size = (x.shape[1], x.shape[2])
+    inner = answers.zoomed(size, zoom)
+    for i in range(0, len(x), batch):
+        part = x[i : i + batch] if inner == size else images.resize(x[i : i + batch], inner)
+        logits = np.asarray(model.predict_on_batch(images.preprocess(part)), np.float32)
+        logits = logits if inner == size else images.resize(logits, size)
+        total += segmentation.confusion_matrix(y[i : i + batch], logits.argmax(-1), classes)
+    return total
+
+
+def train(
+    samples: Samples,
+    out: str | Path,
+    recipe: Recipe,
+    *,
+    name: str = "",
+    terms: str = "",
+    minutes: float | None = None,
+    resume: bool = False,
+    ship: bool = False,
+    say: Callable[[str], None] = print,
+    command: str = "course train fcn",
+) -> dict[str, Any] | None:
+    """Train as the recipe says, and write weights, card and record.
+
+    Args:
+        samples: from `from_folders` or `from_scenes`.
+        out: folder of the run.
+        recipe: all settings.
+        name: of the weights and the record; default "fcn8s" and so on.
+        terms: what the pictures are and may be used for, for the card.
+        minutes, resume: see `training.fit`.
+        ship: put the result into `data/` of the checkout.
+        say: receives the lines of progress.
+        command: what was typed, for the record.
+
+    Returns:
+        The model card, or None when the run was stopped early.
+    """
+    runtime.start(recipe.seed, recipe.precision)
+    samples = fewer(samples, recipe.pictures, recipe.seed)
+    model = build(recipe, samples)
+    classes, began_with = len(samples.class_names), _fingerprint(model)
+
+    def validate(net: keras.Model) -> dict[str, float]:
+        found = segmentation.quality(confusion(net, samples.validation, classes, recipe.zoom))
+        return {"val_mean_iu": found.mean_iu, "val_pixel_accuracy": found.pixel_accuracy}
+
+    progress = training.fit(
+        model,
+        batches(recipe, samples),
+        steps=lambda epoch: steps(recipe, samples),
+        epochs=recipe.epochs,
+        out=out,
+        rate=training.one_cycle(recipe.rate, warm_up=0.08),
+        settings=asdict(recipe) | {"data": samples.fingerprint, "weights": began_with},
+        validate=validate,
+        resume=resume,
+        minutes=minutes,
+        say=say,
+    )
+    if not progress.finished:
+        return None
+    facts = {"minutes": progress.minutes, "command": command, "terms": terms, "began_with": began_with}
+    name = name or f"fcn{recipe.variant}"
+    return _finish(Path(out), name, recipe, weight_files.of(model), samples, facts, ship)
+
+
+def _fingerprint(model: keras.Model) -> str:
+    """SHA-256 of a network's VGG-16, as it is now."""
+    whole = hashlib.sha256()
+    for name in vgg16.LAYERS:
+        for value in model.get_layer(name).get_weights():
+            whole.update(np.ascontiguousarray(value, np.float32).tobytes())
+    return whole.hexdigest()
+
+
+# --- what came out --------------------------------------------------------------------------------------
+
+
+def _finish(
+    out: Path,
+    name: str,
+    recipe: Recipe,
+    weights: dict[str, np.ndarray],
+    samples: Samples,
+    facts: dict[str, Any],
+    ship: bool,
+) -> dict[str, Any]:
+    """Measure what will be used (rounded to float16, run in float32) and write everything."""
+    runtime.start(recipe.seed, "float32")
+    path = weight_files.save(out / "weights.npz", weights)
+    plain = answers.load(path)
+    card = {
+        "title": f"FCN-{recipe.variant} on {samples.name}",
+        "class_names": list(samples.class_names),
+        "zoom": recipe.zoom,
+        "data": facts["terms"] or samples.name,
+        "pictures": {"train": len(samples.train[0]), "validation": len(samples.validation[0])},
+        "recipe": asdict(recipe),
+        "began_with": facts["began_with"],
+    }
+    pretrained.remember(plain, pretrained.About(card={"zoom": recipe.zoom}))
+    record = {
+        "command": facts["command"],
+        "seed": recipe.seed,
+        "precision": recipe.precision,
+        "minutes": facts["minutes"],
+        "data": {"name": samples.name, "sha256": samples.fingerprint},
+        "metrics": measure(plain, samples),
+        "baselines": baselines(samples, recipe),
+        "history": out / "history.csv",
+    }
+    return recipes.finish(out, name, weights=weights, card=card, record=record, ship=ship)
+
+
+def measure(model: keras.Model, samples: Samples) -> dict[str, Any]:
+    """The four figures on the validation pictures, by class, and what each smoothing changes."""
+    names = samples.class_names
+    totals = {how: np.zeros((len(names), len(names)), np.int64) for how in answers.SMOOTHINGS}
+    for image, mask in zip(*samples.validation, strict=True):
+        picture = image.astype(np.float32)
+        logits = answers.scores(model, picture)
+        for how, labels in answers.SMOOTHINGS.items():
+            totals[how] += segmentation.confusion_matrix(mask, labels(logits, picture), len(names))
+    found = segmentation.quality(totals["none"])
+    by_class = {
+        key: {c: float(v) for c, v in zip(names, getattr(found, key), strict=True) if np.isfinite(v)}
+        for key in ("iu", "precision", "recall")
+    }
+    smoothed = {
+        f"mean_iu_{how}": segmentation.quality(t).mean_iu for how, t in totals.items() if how != "none"
+    }
+    return found.figures() | smoothed | by_class
+
+
+def baselines(samples: Samples, recipe: Recipe) -> dict[str, Any]:
+    """What answers reach that look at no picture, or at 15x15 pixels of it."""
+    classes = len(samples.class_names)
+    truth = samples.validation[1]
+
+    def judged(answer: np.ndarray) -> dict[str, float]:
+        answer = np.broadcast_to(answer, truth.shape)
+        return segmentation.quality(segmentation.confusion_matrix(truth, answer, classes)).figures()
+
+    counts = [(samples.train[1] == c).sum() for c in range(classes)]
+    prior = segmentation.position_prior(samples.train[1], classes)
+    found = {"majority_class": judged(np.array(np.argmax(counts))), "position_prior": judged(prior)}
+    if recipe.patches:
+        found["patch_wise_15x15"] = judged(patch_wise(samples, recipe.patches, recipe.seed))
+    return found
+
+
+def patch_wise(samples: Samples, n: int, seed: int, epochs: int = 3) -> np.ndarray:
+    """Train the patch-wise classifier on n patches; its labels for the validation pictures."""
+    from keras import optimizers
+
+    x, y = patches.sample(*samples.train, n, np.random.default_rng(seed))
+    model = patches.build(len(samples.class_names))
+    model.compile(optimizers.Adam(1e-3), "sparse_categorical_crossentropy", jit_compile=False)
+    model.fit(x, y, batch_size=128, epochs=epochs, verbose=0)
+    converted = convert.dense_to_convolutional(model)
+    answer = [patches.in_one_pass(converted, one).argmax(-1) for one in samples.validation[0]]
+    return np.stack(answer).astype(np.uint8)

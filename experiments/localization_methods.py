@@ -1,0 +1,393 @@
+"""One table: every way of notebook 04 to find one object, on the same scenes.
+
+`python -m experiments.localization_methods` measures all of it in a few minutes and writes the
+record `localization_methods`. The notebook does the same on fewer scenes, with these functions.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from course_utils.datasets import LabelledImages, scenes
+from course_utils.datasets.scene_baselines import largest_blob
+from course_utils.localization import proposals, rcnn, sliding_window
+from course_utils.localization import regression as localization
+from course_utils.localization.regression import Found
+from course_utils.localization.selective_search import STRATEGIES
+from course_utils.networks import gradients, localizer, weight_files
+from course_utils.pictures import images
+
+if TYPE_CHECKING:
+    import keras
+
+LAYER = "block4_conv3"
+SIDE = 96
+WINDOW = 48
+WINDOWED = 600
+"""Scenes that windows are learned from: two windows on the object and two beside it from each."""
+SCALES = (0.5, 0.65, 0.8, 1.0, 1.3)
+FEW = STRATEGIES[:4]
+"""The strategies of selective search that R-CNN uses here."""
+FRESH = 7
+"""Seed of the scenes that are judged on; settings were chosen on others, of the validation split."""
+HEADS = localizer.Heads("dense", channels=32, units=256, dropout=0.3)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many scenes are learned from and judged on."""
+
+    train: int = 4000
+    rcnn_train: int = 120
+    test: int = 300
+    several: int = 120
+    """Test scenes of one to three objects."""
+    proposals: int = 50
+    epochs: int = 20
+
+
+# --- idea 1: regression on a frozen network's maps ------------------------------------------------------
+
+
+def maps_of(backbone: keras.Model, pictures: np.ndarray, batch: int = 50) -> np.ndarray:
+    """The backbone's maps of pictures (N, H, W, 3), RGB 0..255: float32 (N, h, w, c)."""
+    some = (pictures[i : i + batch].astype(np.float32) for i in range(0, len(pictures), batch))
+    return np.concatenate([gradients.forward(backbone, images.preprocess(each)) for each in some])
+
+
+def mirrored(data: LabelledImages) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures turned left to right, and their boxes (N, 4)."""
+    boxes = data.boxes[:, 0].copy()
+    boxes[:, 0] = data.images.shape[2] - boxes[:, 0] - boxes[:, 2]
+    return data.images[:, :, ::-1], boxes
+
+
+def train_heads(
+    maps: np.ndarray,
+    classes: np.ndarray,
+    boxes: np.ndarray,
+    count: int,
+    *,
+    loss: str = "iou_l1",
+    heads: localizer.Heads = HEADS,
+    epochs: int = 30,
+    rate: float = 1e-3,
+    box_weight: float = 1.5,
+    plain: bool = False,
+) -> keras.Model:
+    """Both heads, trained on stored maps; `boxes` (N, 4) are in shares of the pictures.
+
+    By Adam with weight decay, or, if `plain`, by stochastic gradient descent with momentum.
+    """
+    from keras import optimizers
+
+    model = localizer.build_heads(maps.shape[1:], count, heads)
+    schedule = optimizers.schedules.CosineDecay(rate, epochs * -(-len(maps) // 32))
+    if plain:
+        optimizer = optimizers.SGD(schedule, momentum=0.9)
+    else:
+        optimizer = optimizers.AdamW(schedule, weight_decay=0.01)
+    localization.compile_localizer(model, optimizer, loss, box_weight)
+    model.fit(maps, localization.targets(classes, boxes, count), epochs=epochs, batch_size=32, verbose=0)
+    return model
+
+
+def located(model: keras.Model, maps: np.ndarray, side: float = SIDE) -> localization.Located:
+    """What heads say of maps; boxes in pixels of pictures with this side."""
+    odds, shares = localization.ask(model, maps)
+    return localization.Located(odds.argmax(axis=1), odds.max(axis=1), shares * side, odds)
+
+
+# --- idea 2: one window at every place ------------------------------------------------------------------
+
+
+def training_windows(
+    data: LabelledImages, each: int = 2, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Square windows around objects, and as many beside them.
+
+    Returns:
+        the pictures' numbers (N,), windows (N, 4), classes (N,), where the last class is "nothing", and
+        boxes (N, 4) in shares of the windows; for nothing the whole window.
+    """
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i, (box, label) in enumerate(zip(data.boxes[:, 0], data.classes[:, 0], strict=True)):
+        for _ in range(each):
+            side = max(box[2:]) / rng.uniform(0.55, 0.95)
+            corner = box[:2] - rng.random(2) * (side - box[2:])
+            rows.append((i, *corner, side, side, label))
+            side = rng.uniform(0.35, 0.95) * data.images.shape[1]
+            window = np.array([*rng.uniform(-0.1, 1, 2) * (data.images.shape[1] - side), side, side])
+            if _seen(box, window) < 0.4:
+                rows.append((i, *window, len(data.class_names)))
+    table = np.array(rows)
+    number, windows, labels = table[:, 0].astype(int), table[:, 1:5], table[:, 5].astype(int)
+    shares = localization.to_window(data.boxes[number, 0], windows)
+    return number, windows, labels, np.where(labels[:, None] < len(data.class_names), shares, [[0, 0, 1, 1]])
+
+
+def _seen(box: np.ndarray, window: np.ndarray) -> float:
+    """The share of a box inside a window, or of the window inside the box, whichever is larger."""
+    low = np.maximum(box[:2], window[:2])
+    common = np.prod(np.maximum(np.minimum(box[:2] + box[2:], window[:2] + window[2:]) - low, 0))
+    return float(common / min(np.prod(box[2:]), np.prod(window[2:])))
+
+
+def train_window(
+    backbone: keras.Model, data: LabelledImages, epochs: int = 20
+) -> tuple[keras.Model, sliding_window.Slider, sliding_window.Slider]:
+    """A network for windows of 48 pixels: the model itself, and both heads ready to slide."""
+    number, windows, labels, shares = training_windows(data)
+    maps = localization.window_maps(backbone, data.images[number], windows, WINDOW)
+    scale = float(1 / np.sqrt(np.mean(maps**2)))
+    count = len(data.class_names) + 1
+    flat = localizer.Heads("dense", channels=32, units=128, dropout=0.3)
+    heads = train_heads(maps * scale, labels, shares, count, heads=flat, epochs=epochs)
+    model = localizer.build(backbone, count, flat, size=WINDOW)
+    known = localizer.reduced(weight_files.of(heads), scale)
+    weight_files.put(model, known, "the heads", only=["reduce", "fc", "classes", "box"])
+    slides = [sliding_window.slider(sliding_window.branch(model, i)) for i in (0, 1)]
+    return model, slides[0], slides[1]
+
+
+# --- R-CNN ----------------------------------------------------------------------------------------------
+
+Truth = tuple[list[np.ndarray], list[np.ndarray]]
+
+
+def truth_of(data: LabelledImages) -> Truth:
+    """For each picture its boxes (m, 4) and classes (m,)."""
+    there = data.classes >= 0
+    boxes = [b[k].astype(np.float64) for b, k in zip(data.boxes, there, strict=True)]
+    return boxes, [c[k] for c, k in zip(data.classes, there, strict=True)]
+
+
+def proposed(pictures: Sequence[np.ndarray] | np.ndarray, most: int) -> list[np.ndarray]:
+    """Proposals of selective search for each picture."""
+    return [proposals.selective_search(image, most, strategies=FEW) for image in pictures]
+
+
+def train_rcnn(backbone: keras.Model, data: LabelledImages, most: int = 60) -> rcnn.Detector:
+    """R-CNN on scenes, their true boxes added to the proposals."""
+    boxes, classes = truth_of(data)
+    found = [np.concatenate(pair) for pair in zip(proposed(data.images, most), boxes, strict=True)]
+    seen = [rcnn.regions(backbone, im, b, WINDOW) for im, b in zip(data.images, found, strict=True)]
+    return rcnn.train(seen, boxes, classes, len(data.class_names))
+
+
+# --- the table ------------------------------------------------------------------------------------------
+
+Way = Callable[[np.ndarray], Found]
+
+
+def judge(way: Way, data: LabelledImages, passes: float) -> dict[str, float]:
+    """A way of finding, on scenes of one object: the best-scored box, and all of them for the mAP."""
+    way(data.images[0])
+    start = time.perf_counter()
+    found = [way(image) for image in data.images]
+    seconds = time.perf_counter() - start
+    best = np.array([f.boxes[0] if len(f.boxes) else np.zeros(4) for f in found])
+    boxes, classes = truth_of(data)
+    facts = localization.quality(best, data.boxes[:, 0], data.classes[:, 0], ())
+    mean, _ = rcnn.mean_average_precision(found, boxes, classes, len(data.class_names))
+    return {**facts, "map": mean, "milliseconds": 1000 * seconds / len(data), "passes": passes}
+
+
+def one(box: np.ndarray, label: int, score: float = 1.0) -> Found:
+    """A single answer."""
+    return Found(np.reshape(box, (1, 4)), np.array([label]), np.array([score]))
+
+
+def trivial(seen: LabelledImages, asked: LabelledImages) -> dict[str, dict[str, float]]:
+    """Answers without a network: one box for all, and the largest blob; the class is the most frequent."""
+    corners = np.concatenate([seen.boxes[:, 0, :2], seen.boxes[:, 0, :2] + seen.boxes[:, 0, 2:]], axis=1)
+    low = np.median(corners, axis=0)
+    box, label = np.concatenate([low[:2], low[2:] - low[:2]]), int(np.bincount(seen.classes[:, 0]).argmax())
+    return {
+        "one box for all (median)": judge(lambda image: one(box, label), asked, 0),
+        "largest colour blob": judge(lambda image: one(np.array(largest_blob(image)), label), asked, 0),
+    }
+
+
+def learned_maps(backbone: keras.Model, data: LabelledImages) -> tuple[np.ndarray, ...]:
+    """Maps, classes and boxes in shares of scenes and their mirror images."""
+    pictures, boxes = mirrored(data)
+    maps = maps_of(backbone, np.concatenate([data.images, pictures]))
+    side = data.images.shape[1]
+    return maps, np.tile(data.classes[:, 0], 2), np.concatenate([data.boxes[:, 0], boxes]) / side
+
+
+def compare_heads(
+    maps: np.ndarray,
+    classes: np.ndarray,
+    boxes: np.ndarray,
+    asked: np.ndarray,
+    data: LabelledImages,
+    epochs: int,
+) -> dict[str, dict[str, float]]:
+    """Losses and kinds of heads, on the same stored maps."""
+    count = len(data.class_names)
+    cases: dict[str, dict[str, Any]] = {
+        "l2, by SGD": {"loss": "l2", "box_weight": 10.0, "plain": True, "rate": 7e-4},
+        "l2": {"loss": "l2", "box_weight": 10.0},
+        "smooth_l1": {"loss": "smooth_l1"},
+        "iou": {"loss": "iou"},
+        "iou_l1": {},
+        "iou_l1, behind the convolution": {"heads": localizer.Heads("convolution", channels=32, dropout=0.3)},
+        "iou_l1, one box a class": {
+            "heads": localizer.Heads("dense", True, channels=32, units=256, dropout=0.3)
+        },
+    }
+    found = {}
+    for name, how in cases.items():
+        heads = train_heads(maps, classes, boxes, count, epochs=epochs, **how)
+        said = located(heads, asked)
+        facts = localization.quality(said, data.boxes[:, 0], data.classes[:, 0], ())
+        found[name] = facts
+    return found
+
+
+def recalls(data: LabelledImages) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The share of objects that the first n proposals reach; the same for boxes that need no picture."""
+    boxes, _ = truth_of(data)
+    ways: dict[str, Callable[..., np.ndarray]] = {
+        "selective search": proposals.selective_search,
+        "edge boxes": proposals.edge_boxes,
+    }
+    blind = {"grid": proposals.grid, "random boxes": proposals.random_boxes}
+    counts = (10, 50, 100, 300)
+    seen = {
+        name: proposals.recall([make(image, counts[-1]) for image in data.images], boxes, counts)
+        for name, make in ways.items()
+    }
+    unseen = {
+        name: {n: proposals.recall([make(n, SIDE, SIDE)] * len(data), boxes, [n])[n] for n in counts}
+        for name, make in blind.items()
+    }
+    return seen, unseen
+
+
+def detections(
+    backbone: keras.Model, detector: rcnn.Detector, data: LabelledImages, most: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The mAP of R-CNN on scenes of several objects; that of naming the largest proposal."""
+    boxes, classes = truth_of(data)
+    asked = proposed(data.images, most)
+    seen = [rcnn.regions(backbone, im, b, WINDOW) for im, b in zip(data.images, asked, strict=True)]
+
+    def score(**how: Any) -> dict[str, float]:
+        return precision([rcnn.detect(detector, each, SIDE, SIDE, **how) for each in seen])
+
+    def precision(found: list[Found]) -> dict[str, float]:
+        judged = functools.partial(rcnn.mean_average_precision, found, boxes, classes, len(data.class_names))
+        return {f"map_{share}": judged(share)[0] for share in (0.5, 0.7)}
+
+    results = {
+        "R-CNN without suppression": score(regress=False, overlap=1.0),
+        "R-CNN": score(regress=False),
+        "R-CNN with box regression": score(),
+    }
+    return results, {"largest proposal": precision([rcnn.largest(detector, each) for each in seen])}
+
+
+def windows_way(backbone: keras.Model, data: LabelledImages) -> Way:
+    """Idea 2: learn windows from scenes, then slide over pictures in several sizes and merge."""
+    _, slide, regress = train_window(backbone, data)
+    return lambda image: sliding_window.detect(slide, image, SCALES, background=6, least=0.7, regress=regress)
+
+
+def rcnn_ways(backbone: keras.Model, detector: rcnn.Detector, most: int) -> dict[str, Way]:
+    """R-CNN on a picture, without and with box regression, and naming the largest proposal."""
+
+    def regions(image: np.ndarray) -> rcnn.Regions:
+        return rcnn.regions(backbone, image, proposed([image], most)[0], WINDOW)
+
+    def largest(image: np.ndarray) -> Found:
+        boxes = proposed([image], most)[0]
+        best = boxes[np.argmax(boxes[:, 2] * boxes[:, 3])][None]
+        return rcnn.largest(detector, rcnn.regions(backbone, image, best, WINDOW))
+
+    return {
+        "R-CNN": lambda image: rcnn.detect(detector, regions(image), SIDE, SIDE, regress=False),
+        "R-CNN with box regression": lambda image: rcnn.detect(detector, regions(image), SIDE, SIDE),
+        "largest proposal": largest,
+    }
+
+
+def single(
+    backbone: keras.Model, detector: rcnn.Detector, size: Size, test: LabelledImages
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Every way on scenes of one object: results, and trivial answers."""
+    learn = scenes(size.train, SIDE, seed=0, split="train")
+    maps, classes, boxes = learned_maps(backbone, learn)
+    scale = float(1 / np.sqrt(np.mean(maps**2)))
+    maps *= scale
+    heads = train_heads(maps, classes, boxes, len(learn.class_names), epochs=size.epochs)
+    compared = compare_heads(maps, classes, boxes, maps_of(backbone, test.images) * scale, test, size.epochs)
+    del maps
+
+    def regression(image: np.ndarray) -> Found:
+        said = located(heads, maps_of(backbone, image[None]) * scale)
+        return Found(said.boxes, said.classes, said.scores)
+
+    regions = rcnn_ways(backbone, detector, size.proposals)
+    passes = {"R-CNN": size.proposals, "R-CNN with box regression": size.proposals}
+    table = {
+        "regression (idea 1)": judge(regression, test, 1),
+        "sliding window, one pass a scale (idea 2)": judge(
+            windows_way(backbone, learn.subset(slice(0, WINDOWED))), test, 2 * len(SCALES)
+        ),
+        **{name: judge(way, test, passes.get(name, 1)) for name, way in regions.items()},
+    }
+    return {"methods": table, "heads": compared}, trivial(learn, test)
+
+
+def write_record(size: Size = Size(), seed: int = 0, precision: str = "float32") -> None:
+    """Measure everything and write the record."""
+    from course_utils import runs, runtime
+    from course_utils.networks import pretrained
+
+    start = time.perf_counter()
+    runtime.start(seed, precision)
+    backbone = pretrained.load_vgg16("course", until=LAYER)
+    detector = train_rcnn(
+        backbone, scenes(size.rcnn_train, SIDE, seed=1, split="train", objects=(1, 3)), size.proposals
+    )
+    several = scenes(size.several, SIDE, seed=FRESH, split="test", objects=(1, 3))
+    recall, unseen = recalls(several)
+    detection, largest = detections(backbone, detector, several, size.proposals)
+    test = scenes(size.test, SIDE, seed=FRESH, split="test")
+    alone, blind = single(backbone, detector, size, test)
+    digest = hashlib.sha256(test.images.tobytes() + test.boxes.tobytes()).hexdigest()
+    runs.record(
+        "localization_methods",
+        command="python -m experiments.localization_methods",
+        seed=seed,
+        precision=precision,
+        minutes=(time.perf_counter() - start) / 60,
+        data={
+            "name": f"{size.test} test scenes of one object, {size.several} of one to three, 96x96; "
+            f"trained on {size.train} and {size.rcnn_train} (R-CNN)",
+            "sha256": digest,
+        },
+        metrics=_rounded(alone | {"detection": detection, "recall": recall}),
+        baselines=_rounded({"methods": blind, "recall": unseen} | largest),
+    )
+
+
+def _rounded(facts: Any) -> Any:
+    if isinstance(facts, dict):
+        return {str(key): _rounded(value) for key, value in facts.items()}
+    return round(float(facts), 4)
+
+
+if __name__ == "__main__":
+    write_record()

@@ -1,0 +1,56 @@
+"""Make README's gallery, docs/gallery/*.jpg, from the photographs, style pictures and weights that ship.
+
+    python tools/make_gallery.py [NAME…]
+
+About a minute on two cores. Each picture is one tile of `course poster`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from course_utils import runtime
+from course_utils.cli import poster_sheet as poster
+from course_utils.networks import pretrained
+from course_utils.pictures import images
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "gallery"
+SIZE = 480, 320
+PICTURES = {  # name -> which part of the poster, the photograph, the picture to paint after
+    "edges": (poster.edges, "chelsea", ""),
+    "maps": (poster.mapped, "astronaut", ""),
+    "clusters": (poster.clustered, "flower", ""),
+    "box": (poster.boxed, "motorcycle", ""),
+    "painted": (poster.painted, "china", "stained_glass"),
+    "dream": (poster.dreamt, "coffee", ""),
+}
+
+
+def make(name: str) -> Path:
+    """Make one picture and write it; returns where."""
+    part, photo, style = PICTURES[name]
+    tools = poster.Tools(pretrained.load_vgg16("course"), size=480, steps=90, style=style or poster.STYLE)
+    picture = Image.fromarray(images.to_uint8(part(three_to_two(images.sample(photo)), tools).image))
+    path = FOLDER / f"{name}.jpg"
+    path.parent.mkdir(exist_ok=True)
+    ImageOps.fit(picture, SIZE, Image.Resampling.LANCZOS).save(path, quality=82, optimize=True)
+    return path
+
+
+def three_to_two(photo: np.ndarray) -> np.ndarray:
+    """The largest part of a photograph that has the gallery's proportions, not quite at the top."""
+    height, width = photo.shape[:2]
+    rows, columns = min(height, round(width * 2 / 3)), min(width, round(height * 3 / 2))
+    top, left = (height - rows) // 3, (width - columns) // 2
+    return photo[top : top + rows, left : left + columns]
+
+
+if __name__ == "__main__":
+    runtime.start(seed=0)
+    for wanted in sys.argv[1:] or PICTURES:
+        done = make(wanted)
+        print(f"{done}: {done.stat().st_size / 1000:.0f} kB", flush=True)
