@@ -1,7 +1,7 @@
 """The package under the notebooks: what convolutional networks see and do.
 
-Each module is named after the idea it carries, and says which notebook explains it.
+Each folder is a room named after its subject, and each module in it says which notebook explains it.
 Importing this package loads no framework.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -1,6 +1,6 @@
 """What training data do to filters: the same layers of two networks and of an untrained one. Notebook 08.
 
-    course filters block3_conv3 --beside ORIGINAL.npz
+    python -m experiments.filters ORIGINAL.npz
 
 puts optima of the course's VGG-16 beside those of another one's first blocks, and records the sheet with
 three measures for each layer; the same measures of random weights are the baseline.
@@ -51,7 +51,7 @@ def run(other: Path, *, weights: str = "course", seed: int = 0, name: str = "fil
         images.save(figure, np.concatenate(sheets, axis=1), quality=72)
         return runs.record(
             name,
-            command=f"course filters {LAYERS[-1]} --beside {Path(other).name}",
+            command="python -m experiments.filters ORIGINAL.npz",
             seed=seed,
             precision=runtime.best_precision(),
             minutes=(time.perf_counter() - start) / 60,
@@ -86,3 +86,14 @@ def _column(rows: dict[str, tuple[filters.Optima, dict[str, Any]]]) -> np.ndarra
         cut = optima.shown[:: len(optima) // COLUMNS, edge : edge + TILE, edge : edge + TILE][:COLUMNS]
         parts.append(filters.sheet(cut, COLUMNS, margin=3))
     return np.pad(np.concatenate(parts), ((0, 0), (0, 12), (0, 0)), constant_values=255)
+
+
+if __name__ == "__main__":
+    import argparse
+
+    parser = argparse.ArgumentParser(description="Filters of the course's network and of another VGG-16.")
+    parser.add_argument("other", type=Path, help="weights of the other one's first blocks")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    runtime.start(seed=given.seed)
+    print(run(given.other, seed=given.seed).folder)

@@ -17,10 +17,11 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from course_utils import __version__, runtime
 from course_utils.cli import build
 from tools import render
 
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = tuple(runtime.project()["pythons"])
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +65,17 @@ def test_pythons(pyproject: dict[str, Any], project: Path) -> None:
         assert f"Programming Language :: Python :: {python}" in pyproject["project"]["classifiers"]
     (conda,) = re.findall(r"python=([\d.]+)", (project / "environment.yml").read_text())
     assert conda in PYTHONS
+    for name in ("course.py", "README.md", ".github/workflows/ci.yml", "docs/teachers.md"):
+        named = re.findall(r"\b3\.1\d\b", (project / name).read_text(encoding="utf-8"))
+        assert set(named) <= {*PYTHONS, f"3.{int(PYTHONS[-1][2:]) + 1}"}, name
+
+
+def test_one_version(pyproject: dict[str, Any], project: Path) -> None:
+    """`course_utils/__init__.py` has it; the citation repeats it, the changes begin with what is new."""
+    assert pyproject["project"]["dynamic"] == ["version"]
+    assert f"version: {__version__}\n" in (project / "CITATION.cff").read_text(encoding="utf-8")
+    first = re.findall(r"^## (.+)$", (project / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)[0]
+    assert first == "Unreleased" or first.startswith(f"{__version__} (20")
 
 
 def test_conda_installs_the_project_and_nothing_of_its_own(project: Path) -> None:

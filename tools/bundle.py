@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from course_utils import runtime
 from course_utils.cli import _notebooks
 
 ROOT = _notebooks.ROOT
@@ -33,7 +34,7 @@ SYSTEMS: dict[str, tuple[str, str, str, str, tuple[str, ...]]] = {
     "macos": ("darwin", "posix", "Darwin", "arm64", ("macosx_14_0_arm64",)),
     "windows": ("win32", "nt", "Windows", "AMD64", ("win_amd64",)),
 }
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = tuple(runtime.project()["pythons"])
 TITLES = {
     "linux": "Linux (glibc 2.28 or later)",
     "linux-arm": "Linux on ARM (glibc 2.28 or later)",

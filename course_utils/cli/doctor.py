@@ -12,8 +12,9 @@ from pathlib import Path
 
 import typer
 
+from course_utils import runtime
+
 DISTRIBUTION = "course-utils"
-PYTHONS = ((3, 11), (3, 14))  # from, below
 MEMORY_NEEDED, MEMORY_WISHED = 1.5e9, 3e9  # bytes
 DISK_NEEDED, DISK_WISHED = 50e6, 1e9
 
@@ -70,10 +71,11 @@ def examine() -> Iterator[Finding]:
 def check_python() -> Iterator[Finding]:
     """The version of Python."""
     version = ".".join(map(str, sys.version_info[:3]))
-    if PYTHONS[0] <= sys.version_info[:2] < PYTHONS[1]:
+    pythons = runtime.project()["pythons"]
+    if ".".join(map(str, sys.version_info[:2])) in pythons:
         yield Finding("ok", "python", f"{version} ({sys.executable})")
     else:
-        yield Finding("missing", "python", version, "install Python 3.11, 3.12 or 3.13")
+        yield Finding("missing", "python", version, f"install Python {' or '.join(pythons)}")
 
 
 def check_packages() -> Iterator[Finding]:
@@ -112,7 +114,6 @@ def _version(name: str) -> str | None:
 
 def check_backend() -> Iterator[Finding]:
     """Keras and its backend: import them, compute a convolution, name the device and the precision."""
-    from course_utils import runtime
 
     try:
         keras = runtime.load_keras()

@@ -28,10 +28,6 @@ def filters(
     weights: Annotated[
         str, typer.Option(help="auto, imagenet, course, or a weight file (.npz, .h5, .keras).")
     ] = "auto",
-    beside: Annotated[
-        Path | None,
-        typer.Option(help="Weights of another VGG-16: record both sheets side by side in data/runs."),
-    ] = None,
     seed: Annotated[int, typer.Option(help="Of the noise at the start.")] = 0,
 ) -> None:
     """Find the pictures that excite a layer's filters most, and put them on one sheet."""
@@ -41,12 +37,6 @@ def filters(
     from course_utils.pictures import images
 
     runtime.start(seed=seed)
-    if beside is not None:
-        from experiments import filters as comparison
-
-        run = comparison.run(beside, weights=weights, seed=seed)
-        print(f"Recorded in {run.folder}")
-        return
     model = _model(weights, layer)
     changes: dict[str, Any] = {} if steps is None else {"steps": steps}
     with warnings.catch_warnings(record=True) as said:
