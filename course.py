@@ -20,10 +20,14 @@ NO_UV = """uv could not be installed: it takes a network, and pip (on Debian: su
 Or install uv yourself and run this again: https://docs.astral.sh/uv/"""
 NO_PYTHON = f"""No .venv could be made; the reason stands above. The course needs Python 3.11, 3.12 or 3.13
 (https://www.python.org/downloads/); this one is {sys.version.split()[0]}."""
-CUT_SHORT = "The installation did not finish; the reason stands above. The same command again repairs it."
+CUT_SHORT = """The installation did not finish; the reason stands above. The same command again repairs it.
+Where it speaks of a certificate: the network reads what passes (schools and firms do), so let the variable
+SSL_CERT_FILE name the file with its certificate, which whoever runs the network has. Where it speaks of no
+connection: `course.py bundle` on another machine makes a folder that installs without a network."""
 
 
 def find_uv():
+    """The path of a uv that starts; installs one for the course alone where there is none."""
     private = os.pathsep.join(str(ROOT / ".uv" / name) for name in ("bin", "Scripts"))
     for found in (shutil.which("uv"), shutil.which("uv", path=private)):
         if found and subprocess.call([found, "--version"], stdout=subprocess.DEVNULL) == 0:
@@ -31,43 +35,60 @@ def find_uv():
     print("Putting uv, which installs the rest, into .uv/", file=sys.stderr)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade"]
     subprocess.call([*pip, "--target", str(ROOT / ".uv"), "uv"])
-    return shutil.which("uv", path=private) or sys.exit(NO_UV)
+    installed = shutil.which("uv", path=private)
+    if not installed:
+        sys.exit(NO_UV)
+    return installed
+
+
+def run_uv(uv, *arguments, otherwise):
+    """Run uv with the certificates that this system trusts; where it fails, stop with a sentence."""
+    environment = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1", **os.environ}
+    if subprocess.call([uv, *arguments], env=environment) != 0:
+        sys.exit(otherwise)
 
 
 def make_venv(uv):
-    STAMP.unlink() if STAMP.exists() else None
+    """A fresh, empty .venv, with this Python or another that fits."""
+    if STAMP.exists():
+        STAMP.unlink()
     shutil.rmtree(VENV, ignore_errors=True)
     python = sys.executable
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         find = [uv, "python", "find", "--system", ">=3.11,<3.14"]
         python = subprocess.run(find, stdout=subprocess.PIPE).stdout.decode().strip() or "3.12"
-    subprocess.call([uv, "venv", "--quiet", "--python", python, VENV]) == 0 or sys.exit(NO_PYTHON)
+    run_uv(uv, "venv", "--quiet", "--python", python, VENV, otherwise=NO_PYTHON)
 
 
 def install():
+    """Bring .venv up to date: everything where the lock or the folder is new, else only the project."""
     lock, project = ((ROOT / name).read_bytes() for name in ("requirements.lock", "pyproject.toml"))
     wanted = [hashlib.sha256(content).hexdigest() for content in (lock + os.fsencode(VENV), project)]
     present = STAMP.read_text().split() if STAMP.exists() else []
     if present == wanted:
         return
     uv = find_uv()
-    pip = [uv, "pip", "install", "--compile-bytecode", "--python", VENV]
-    pip += [] if sys.stderr.isatty() else ["--quiet"]  # in a terminal uv shows its progress
+    pip = ["pip", "install", "--compile-bytecode", "--python", VENV]
+    if not sys.stderr.isatty():  # in a terminal uv shows its progress
+        pip.append("--quiet")
     if present[:1] != wanted[:1]:
         print("Making .venv: 3 GB, once; it may take some minutes", file=sys.stderr)
         make_venv(uv)
-        packages = [*pip, "--require-hashes", "-r", str(ROOT / "requirements.lock")]
-        subprocess.call(packages) == 0 or sys.exit(CUT_SHORT)
-    subprocess.call([*pip, "--no-deps", "--no-build-isolation", "-e", str(ROOT)]) == 0 or sys.exit(CUT_SHORT)
+        locked = ["--require-hashes", "-r", str(ROOT / "requirements.lock")]
+        run_uv(uv, *pip, *locked, otherwise=CUT_SHORT)
+    run_uv(uv, *pip, "--no-deps", "--no-build-isolation", "-e", str(ROOT), otherwise=CUT_SHORT)
     STAMP.write_text("\n".join(wanted))
 
 
 def main(arguments):
+    """Install what is missing, then become the command."""
     install()
     tools = str(Path(VENV, "Scripts" if os.name == "nt" else "bin"))
     path = os.pathsep.join([tools, os.environ.get("PATH", os.defpath)])
     command = arguments[1:] if arguments[0] == "exec" else ["course", *arguments]
-    program = shutil.which(command[0], path=path) or sys.exit(f"{command[0]}: no such command")
+    program = shutil.which(command[0], path=path) if command else None
+    if not program:
+        sys.exit(f"{command[0]}: no such command" if command else "exec needs a command")
     environment = dict(os.environ, PATH=path, VIRTUAL_ENV=VENV)
     if os.name != "nt":
         os.execve(program, command, environment)
