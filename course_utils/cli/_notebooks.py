@@ -127,6 +127,7 @@ def execute(
         if failure:
             failure = f"{where(notebook, index)}: {failure}"
         _drop_widgets(notebook)
+        describe(notebook)
         return Outcome(seconds, peak(), failure)
 
 
@@ -161,6 +162,28 @@ def _drop_widgets(notebook: Any) -> None:
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if output.get("data", True)]
+
+
+def describe(notebook: Any) -> None:
+    """Write each cell's own `alt` into its figures: as their alt text, and as what a terminal shows.
+
+    The metadata hold one text, or a list with one for each figure of the cell. `{shown}` in it stands for
+    what the figure says about itself: its titles, or the values of its bars.
+    """
+    for cell in notebook.cells:
+        texts = cell.metadata.get("alt", [])
+        texts = [texts] if isinstance(texts, str) else texts
+        for output, text in zip(filter(pictures, cell.get("outputs", ())), texts, strict=False):
+            shown = " ".join(output.data.get("text/plain", "").split()).rstrip(".")
+            text = text.replace("{shown}", shown)
+            output.data["text/plain"] = output.metadata["alt"] = text
+            for mime in pictures(output):
+                output.metadata.setdefault(mime, {})["alt"] = text
+
+
+def pictures(output: Any) -> list[str]:
+    """The media types of an output's picture; none for text."""
+    return [mime for mime in output.get("data", ()) if mime.startswith("image/")]
 
 
 def where(notebook: Any, index: int) -> str:

@@ -42,7 +42,7 @@ def scribble(
     return labels.astype(np.int64)
 
 
-def show_likeness(image: np.ndarray, likeness: np.ndarray, row: int, column: int, *, alt: str) -> None:
+def show_likeness(image: np.ndarray, likeness: np.ndarray, row: int, column: int) -> None:
     """Show a picture with one pixel marked, and beside it how similar all others are; quick, for sliders.
 
     Args:
@@ -50,14 +50,11 @@ def show_likeness(image: np.ndarray, likeness: np.ndarray, row: int, column: int
         likeness: (H, W), of `Factored.similarity`. The colours reach from its lowest value to the highest but
             half a per cent, so that the pixel and its close neighbours don't outshine all others.
         row, column: the pixel.
-        alt: what the picture shows.
     """
     from IPython.display import display
     from PIL import Image
 
-    from course_utils.pictures import plots
-
-    alt, buffer = plots.checked_alt(alt), io.BytesIO()
+    alt, buffer = f"How similar all pixels are to the one at row {row}, column {column}", io.BytesIO()
     Image.fromarray(beside(image, likeness, row, column)).save(buffer, format="JPEG", quality=82)
     data = {"image/jpeg": buffer.getvalue(), "text/plain": alt}
     display(data, metadata={"image/jpeg": {"alt": alt}, "alt": alt}, raw=True)

@@ -91,13 +91,15 @@ def in_notebook() -> bool:
     return ipython is not None and ipython.get_ipython() is not None
 
 
-def publish(figure: Figure, alt: str) -> Figure | None:
+def publish(figure: Figure, alt: str | None = None) -> Figure | None:
     """Display any matplotlib figure as a small picture with alt text, and close it.
 
     Args:
         figure: from this module, `plt.subplots` or `Figure`.
         alt: what the figure shows, in one or two sentences, for those who can't see it. It goes into the
             output's metadata (under the picture's type, and once more above it) and is the plain-text form.
+            Without it these are the figure's own titles. A notebook of the course keeps its descriptions
+            in the metadata of its cells (`alt`), and `course render` writes them into the outputs.
 
     Returns:
         None in a notebook, where the picture is displayed; elsewhere the figure itself, carrying `.alt`.
@@ -105,7 +107,7 @@ def publish(figure: Figure, alt: str) -> Figure | None:
     Raises:
         ValueError: for an alt text that is empty or only names the thing ("figure", "plot").
     """
-    alt = checked_alt(alt)
+    alt = titles_of(figure) if alt is None else checked_alt(alt)
     figure.alt = alt  # type: ignore[attr-defined]
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is not None:
@@ -117,6 +119,12 @@ def publish(figure: Figure, alt: str) -> Figure | None:
     data, metadata = bundle(figure, alt)
     display(data, metadata=metadata, raw=True)
     return None
+
+
+def titles_of(figure: Figure) -> str:
+    """The words that a figure itself shows above its parts."""
+    titles = [figure.get_suptitle(), *(ax.get_title(loc) for ax in figure.axes for loc in ("left", "center"))]
+    return "; ".join(" ".join(title.split()) for title in titles if title.strip()) or "A figure"
 
 
 def checked_alt(alt: str) -> str:
@@ -286,7 +294,9 @@ def colours(count: int) -> list[str]:
 # ---- pictures and maps -----------------------------------------------------------------------------------
 
 
-def show(image: Any, title: str | None = None, *, alt: str, size: float = 3.6, **style: Any) -> Figure | None:
+def show(
+    image: Any, title: str | None = None, *, alt: str | None = None, size: float = 3.6, **style: Any
+) -> Figure | None:
     """One picture, `size` inches wide. `style`: `cmap` and `limits` for a map (see `picture`)."""
     return grid([image], 1, [title] if title else None, alt=alt, width=size, **style)
 
@@ -295,7 +305,7 @@ def row(
     images: Sequence[Any],
     titles: Sequence[str] | None = None,
     *,
-    alt: str,
+    alt: str | None = None,
     size: float | None = None,
     **style: Any,
 ) -> Figure | None:
@@ -309,16 +319,15 @@ def grid(
     columns: int,
     titles: Sequence[str] | None = None,
     *,
-    alt: str,
+    alt: str | None = None,
     width: float = WIDTH,
     **style: Any,
 ) -> Figure | None:
     """Pictures or maps in rows of `columns`, with a title above each.
 
     Raises:
-        ValueError: for no images, or titles that don't match them in number, or an empty alt text.
+        ValueError: for no images, or titles that don't match them in number.
     """
-    checked_alt(alt)
     if not len(images):
         raise ValueError("no images to show")
     if titles is not None and len(titles) != len(images):
@@ -339,7 +348,7 @@ def maps(
     channels: Sequence[int] | None = None,
     columns: int = 8,
     *,
-    alt: str,
+    alt: str | None = None,
     title: str | None = None,
     shared: bool = False,
     cmap: str = "viridis",
@@ -351,7 +360,6 @@ def maps(
         channels: which ones; by default the first 64.
         shared: one colour scale for all; otherwise each map has its own, lowest to highest value.
     """
-    checked_alt(alt)
     stack = np.asarray(stack, np.float32)
     if stack.ndim != 3:
         raise ValueError(f"a stack of maps is (height, width, channels), this is {stack.shape}")
@@ -402,7 +410,7 @@ def bars(
     labels: Sequence[str],
     values: Sequence[float],
     *,
-    alt: str,
+    alt: str | None = None,
     title: str | None = None,
     xlabel: str | None = None,
     form: str = "{:.2f}",
@@ -410,7 +418,6 @@ def bars(
     log: bool = False,
 ) -> Figure | None:
     """Horizontal bars, first on top, each with its value; `highlight` picks those to colour."""
-    checked_alt(alt)
     if len(labels) != len(values):
         raise ValueError(f"{len(labels)} labels but {len(values)} values")
     figure, ax = canvas(WIDTH * 0.8, 0.55 + 0.26 * len(labels) + (0.2 if xlabel else 0))
@@ -426,13 +433,14 @@ def bars(
     ax.margins(x=0.12)
     ax.set_xlabel(xlabel or "", loc="left")
     ax.set_title(title or "")
-    return publish(figure, alt)
+    shown = ", ".join(f"{label} {form.format(value)}" for label, value in zip(labels, values, strict=True))
+    return publish(figure, f"{title or 'Bars'}: {shown}" if alt is None else alt)
 
 
 def curves(
     series: Mapping[str, Any],
     *,
-    alt: str,
+    alt: str | None = None,
     xlabel: str | None = None,
     ylabel: str | None = None,
     title: str | None = None,
@@ -445,7 +453,6 @@ def curves(
         series: label -> y, or label -> (x, y) as a tuple; x counts from 0 otherwise.
         log: logarithmic y axis.
     """
-    checked_alt(alt)
     figure, ax = canvas(*size)
     ends, whole = [], True
     for colour, (label, values) in zip(colours(len(series)), series.items(), strict=True):
@@ -466,7 +473,8 @@ def curves(
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=9.5)
     _name_ends(ax, ends)
-    return publish(figure, alt)
+    shown = ", ".join(f"{label} {last:.3g} at the end" for label, _, _, last in ends)
+    return publish(figure, f"{title or ylabel or 'Curves'}: {shown}" if alt is None else alt)
 
 
 def _name_ends(ax: Axes, ends: list[tuple[str, str, float, float]]) -> None:
@@ -548,7 +556,7 @@ def boxes(
     labels: Sequence[str] | None = None,
     truth: Any = None,
     *,
-    alt: str,
+    alt: str | None = None,
     title: str | None = None,
     size: float = 4.2,
 ) -> Figure | None:
@@ -573,7 +581,7 @@ def boxes_row(
     truths: Sequence[Any] | None = None,
     titles: Sequence[str] | None = None,
     *,
-    alt: str,
+    alt: str | None = None,
     size: float | None = None,
 ) -> Figure | None:
     """Boxes on several pictures side by side, each `size` inches wide; for each the arguments of `boxes`.
@@ -620,7 +628,7 @@ def masks(
     mask: Any,
     class_names: Sequence[str],
     *,
-    alt: str,
+    alt: str | None = None,
     title: str | None = None,
     size: float = 4.2,
     unlabelled: int = 255,
