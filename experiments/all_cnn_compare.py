@@ -66,11 +66,6 @@ VARIANTS = {  # max pooling passes on larger values: at .02 a network with pooli
     "All-CNN-C, ReLU at the end": Trial({"last_relu": True}, rate=0.01),
 }
 AS_IT_SHOULD_BE = "as it should be"
-TORCH = {
-    "class_name": "VarianceScaling",
-    "config": {"scale": 1 / 3, "mode": "fan_in", "distribution": "uniform"},
-}
-"""PyTorch's default for convolutions: a sixth of the variance that He et al. (2015) give a ReLU layer."""
 BUGS = {
     AS_IT_SHOULD_BE: Trial({"padding": "same"}),
     "input (3, 32, 32)": Trial({"padding": "same", "input_shape": (3, 32, 32)}, channels_first=True),
@@ -79,7 +74,7 @@ BUGS = {
     "pictures not scaled": Trial({"padding": "same"}, scaled=False),
     "no weight decay": Trial({"padding": "same"}, decay=0.0),
     "Keras's default initialization": Trial({"padding": "same", "initializer": "glorot_uniform"}),
-    "PyTorch's default initialization": Trial({"padding": "same", "initializer": TORCH}),
+    "PyTorch's default initialization": Trial({"padding": "same", "initializer": all_cnn.PYTORCH_DEFAULT}),
 }
 
 

@@ -158,6 +158,45 @@ def test_descriptions_of_figures_stay_out_of_the_code(path: Path) -> None:
             assert function != "plots.publish" or len(call.args) == 1, ast.unparse(call)
 
 
+ROOT = FOLDER.parent
+ROOMS = {path.stem for path in ROOT.glob("course_utils/**/*") if path.suffix in ("", ".py")}
+KNOWN = {"check", "hint", "solution", "show_source", "np", "keras", *ROOMS}
+
+
+def names_told(path: Path) -> set[str]:
+    """Functions and modules in code font that the prose, a hint or a check's message tells to use."""
+    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    text = re.sub(r"```.*?```|^> \*\*Then and now.*?$", "", text, flags=re.DOTALL | re.MULTILINE)
+    module = ROOT / "course_utils" / "exercises" / f"nb{path.name[:2]}.py"
+    if module.is_file():
+        nodes = ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        said = [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        text += "".join(
+            f" `{name}.x` " for one in said for name in re.findall(r"\b([a-z]\w*)\.[a-z]\w*", one)
+        )
+    roots = {
+        found
+        for span in re.findall(r"`([^`\n]+)`", text)
+        for found in re.findall(r'^([a-z]\w*)[.(][\w"]', span)
+    }
+    return roots & KNOWN
+
+
+@each_notebook
+def test_what_a_learner_is_told_to_use_is_imported(path: Path) -> None:
+    there: set[str] = set()
+    for cell in code(read(path)):
+        if "install" not in cell.metadata.get("tags", ()):
+            for node in ast.walk(ast.parse(cell.source)):
+                if isinstance(node, (ast.Import, ast.ImportFrom)):
+                    there |= {(one.asname or one.name).partition(".")[0] for one in node.names}
+                    assert not ast.unparse(node).startswith(("from experiments", "from tools")), path.name
+                elif isinstance(node, ast.FunctionDef):  # the learner's own, or its arguments
+                    there |= {node.name, *(each.arg for each in node.args.args)}
+    assert {"check", "hint", "solution"} <= there
+    assert names_told(path) <= there, names_told(path) - there
+
+
 def paragraphs(notebook: Any) -> str:
     """Prose without quoted sources of the past, and without titles of works, which keep their spelling."""
     text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")

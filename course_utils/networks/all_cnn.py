@@ -43,6 +43,11 @@ VARIANTS: dict[str, list[tuple[str, int, int, int] | str]] = {
     ],
 }
 TITLES = {"c": "Model C", "strided": "Strided-CNN-C", "convpool": "ConvPool-CNN-C", "all": "All-CNN-C"}
+PYTORCH_DEFAULT = {
+    "class_name": "VarianceScaling",
+    "config": {"scale": 1 / 3, "mode": "fan_in", "distribution": "uniform"},
+}
+"""PyTorch's default for convolutions: a sixth of the variance that He et al. (2015) give a ReLU layer."""
 
 
 def build(
