@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.harness import Bench
-from course_utils.localization import sliding_window
-from course_utils.networks import localizer, pretrained
+from course_utils.localization import windows
+from course_utils.networks import convert, localizer, pretrained
 from course_utils.pictures import images
 
 
@@ -15,20 +15,20 @@ def prepared(case: dict[str, int]) -> tuple:
     backbone = pretrained.load_vgg16("course", until="block5_conv3")
     model = localizer.build(backbone, 6, size=case["window"])
     photograph = images.resize(images.sample("chelsea"), case["picture"])
-    return sliding_window.branch(model, 0), images.preprocess(photograph)
+    return windows.branch(model, 0), images.preprocess(photograph)
 
 
 def crops(case: dict[str, int]) -> Callable[[], np.ndarray]:
     """Each window cropped."""
     model, x = prepared(case)
-    return lambda: sliding_window.crop_scores(model, x, sliding_window.stride_of(model))
+    return lambda: convert.crop_scores(model, x, windows.stride_of(model))
 
 
 def ours(case: dict[str, int]) -> Callable[[], np.ndarray]:
     """All windows in one pass."""
     model, x = prepared(case)
-    slide = sliding_window.slider(model)
-    return lambda: sliding_window.slide_scores(slide, x)
+    slide = windows.slider(model)
+    return lambda: windows.slide_scores(slide, x)
 
 
 BENCH = Bench(

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.harness import Bench
 from course_utils import style
-from course_utils.features import maps as features
+from course_utils.features.maps import tap
 from course_utils.networks import gradients, pretrained
 from course_utils.pictures import images
 
@@ -47,7 +47,7 @@ def usual_loss(net: Any, photo: np.ndarray, art: np.ndarray) -> Callable[[Any], 
     """The paper's loss as one writes it down."""
     from keras import ops
 
-    part = features.tap(net, [CONTENT, *STYLE])
+    part = tap(net, [CONTENT, *STYLE])
 
     def gram(maps: Any) -> Any:
         places = ops.reshape(maps, (-1, maps.shape[-1]))

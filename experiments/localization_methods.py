@@ -1,7 +1,7 @@
 """One table: every way of notebook 04 to find one object, on the same scenes.
 
 `python -m experiments.localization_methods` measures all of it in a few minutes and writes the
-record `localization_methods`. The notebook does the same on fewer scenes, with these functions.
+record `localization_methods`. The notebook does the same on fewer scenes.
 """
 
 from __future__ import annotations
@@ -9,35 +9,30 @@ from __future__ import annotations
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from course_utils.datasets import LabelledImages, scenes
-from course_utils.datasets.scene_baselines import largest_blob
-from course_utils.localization import proposals, rcnn, sliding_window
-from course_utils.localization import regression as localization
-from course_utils.localization.regression import Found
-from course_utils.localization.selective_search import STRATEGIES
-from course_utils.networks import gradients, localizer, weight_files
-from course_utils.pictures import images
+from course_utils.localization import proposals, rcnn, windows
+from course_utils.localization.boxes import Found, median_box
+from course_utils.localization.rcnn import WINDOW, proposed, truth_of
+from course_utils.localization.regression import learned_maps, located, maps_of, quality, train_heads
+from course_utils.localization.trivial import largest_blob
+from course_utils.localization.windows import SCALES
+from course_utils.networks import localizer
 
 if TYPE_CHECKING:
     import keras
 
 LAYER = "block4_conv3"
 SIDE = 96
-WINDOW = 48
 WINDOWED = 600
 """Scenes that windows are learned from: two windows on the object and two beside it from each."""
-SCALES = (0.5, 0.65, 0.8, 1.0, 1.3)
-FEW = STRATEGIES[:4]
-"""The strategies of selective search that R-CNN uses here."""
 FRESH = 7
 """Seed of the scenes that are judged on; settings were chosen on others, of the validation split."""
-HEADS = localizer.Heads("dense", channels=32, units=256, dropout=0.3)
 
 
 @dataclass(frozen=True)
@@ -53,136 +48,6 @@ class Size:
     epochs: int = 20
 
 
-# --- idea 1: regression on a frozen network's maps ------------------------------------------------------
-
-
-def maps_of(backbone: keras.Model, pictures: np.ndarray, batch: int = 50) -> np.ndarray:
-    """The backbone's maps of pictures (N, H, W, 3), RGB 0..255: float32 (N, h, w, c)."""
-    some = (pictures[i : i + batch].astype(np.float32) for i in range(0, len(pictures), batch))
-    return np.concatenate([gradients.forward(backbone, images.preprocess(each)) for each in some])
-
-
-def mirrored(data: LabelledImages) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures turned left to right, and their boxes (N, 4)."""
-    boxes = data.boxes[:, 0].copy()
-    boxes[:, 0] = data.images.shape[2] - boxes[:, 0] - boxes[:, 2]
-    return data.images[:, :, ::-1], boxes
-
-
-def train_heads(
-    maps: np.ndarray,
-    classes: np.ndarray,
-    boxes: np.ndarray,
-    count: int,
-    *,
-    loss: str = "iou_l1",
-    heads: localizer.Heads = HEADS,
-    epochs: int = 30,
-    rate: float = 1e-3,
-    box_weight: float = 1.5,
-    plain: bool = False,
-) -> keras.Model:
-    """Both heads, trained on stored maps; `boxes` (N, 4) are in shares of the pictures.
-
-    By Adam with weight decay, or, if `plain`, by stochastic gradient descent with momentum.
-    """
-    from keras import optimizers
-
-    model = localizer.build_heads(maps.shape[1:], count, heads)
-    schedule = optimizers.schedules.CosineDecay(rate, epochs * -(-len(maps) // 32))
-    if plain:
-        optimizer = optimizers.SGD(schedule, momentum=0.9)
-    else:
-        optimizer = optimizers.AdamW(schedule, weight_decay=0.01)
-    localization.compile_localizer(model, optimizer, loss, box_weight)
-    model.fit(maps, localization.targets(classes, boxes, count), epochs=epochs, batch_size=32, verbose=0)
-    return model
-
-
-def located(model: keras.Model, maps: np.ndarray, side: float = SIDE) -> localization.Located:
-    """What heads say of maps; boxes in pixels of pictures with this side."""
-    odds, shares = localization.ask(model, maps)
-    return localization.Located(odds.argmax(axis=1), odds.max(axis=1), shares * side, odds)
-
-
-# --- idea 2: one window at every place ------------------------------------------------------------------
-
-
-def training_windows(
-    data: LabelledImages, each: int = 2, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Square windows around objects, and as many beside them.
-
-    Returns:
-        the pictures' numbers (N,), windows (N, 4), classes (N,), where the last class is "nothing", and
-        boxes (N, 4) in shares of the windows; for nothing the whole window.
-    """
-    rng = np.random.default_rng(seed)
-    rows = []
-    for i, (box, label) in enumerate(zip(data.boxes[:, 0], data.classes[:, 0], strict=True)):
-        for _ in range(each):
-            side = max(box[2:]) / rng.uniform(0.55, 0.95)
-            corner = box[:2] - rng.random(2) * (side - box[2:])
-            rows.append((i, *corner, side, side, label))
-            side = rng.uniform(0.35, 0.95) * data.images.shape[1]
-            window = np.array([*rng.uniform(-0.1, 1, 2) * (data.images.shape[1] - side), side, side])
-            if _seen(box, window) < 0.4:
-                rows.append((i, *window, len(data.class_names)))
-    table = np.array(rows)
-    number, windows, labels = table[:, 0].astype(int), table[:, 1:5], table[:, 5].astype(int)
-    shares = localization.to_window(data.boxes[number, 0], windows)
-    return number, windows, labels, np.where(labels[:, None] < len(data.class_names), shares, [[0, 0, 1, 1]])
-
-
-def _seen(box: np.ndarray, window: np.ndarray) -> float:
-    """The share of a box inside a window, or of the window inside the box, whichever is larger."""
-    low = np.maximum(box[:2], window[:2])
-    common = np.prod(np.maximum(np.minimum(box[:2] + box[2:], window[:2] + window[2:]) - low, 0))
-    return float(common / min(np.prod(box[2:]), np.prod(window[2:])))
-
-
-def train_window(
-    backbone: keras.Model, data: LabelledImages, epochs: int = 20
-) -> tuple[keras.Model, sliding_window.Slider, sliding_window.Slider]:
-    """A network for windows of 48 pixels: the model itself, and both heads ready to slide."""
-    number, windows, labels, shares = training_windows(data)
-    maps = localization.window_maps(backbone, data.images[number], windows, WINDOW)
-    scale = float(1 / np.sqrt(np.mean(maps**2)))
-    count = len(data.class_names) + 1
-    flat = localizer.Heads("dense", channels=32, units=128, dropout=0.3)
-    heads = train_heads(maps * scale, labels, shares, count, heads=flat, epochs=epochs)
-    model = localizer.build(backbone, count, flat, size=WINDOW)
-    known = localizer.reduced(weight_files.of(heads), scale)
-    weight_files.put(model, known, "the heads", only=["reduce", "fc", "classes", "box"])
-    slides = [sliding_window.slider(sliding_window.branch(model, i)) for i in (0, 1)]
-    return model, slides[0], slides[1]
-
-
-# --- R-CNN ----------------------------------------------------------------------------------------------
-
-Truth = tuple[list[np.ndarray], list[np.ndarray]]
-
-
-def truth_of(data: LabelledImages) -> Truth:
-    """For each picture its boxes (m, 4) and classes (m,)."""
-    there = data.classes >= 0
-    boxes = [b[k].astype(np.float64) for b, k in zip(data.boxes, there, strict=True)]
-    return boxes, [c[k] for c, k in zip(data.classes, there, strict=True)]
-
-
-def proposed(pictures: Sequence[np.ndarray] | np.ndarray, most: int) -> list[np.ndarray]:
-    """Proposals of selective search for each picture."""
-    return [proposals.selective_search(image, most, strategies=FEW) for image in pictures]
-
-
-def train_rcnn(backbone: keras.Model, data: LabelledImages, most: int = 60) -> rcnn.Detector:
-    """R-CNN on scenes, their true boxes added to the proposals."""
-    boxes, classes = truth_of(data)
-    found = [np.concatenate(pair) for pair in zip(proposed(data.images, most), boxes, strict=True)]
-    seen = [rcnn.regions(backbone, im, b, WINDOW) for im, b in zip(data.images, found, strict=True)]
-    return rcnn.train(seen, boxes, classes, len(data.class_names))
-
-
 # --- the table ------------------------------------------------------------------------------------------
 
 Way = Callable[[np.ndarray], Found]
@@ -196,7 +61,7 @@ def judge(way: Way, data: LabelledImages, passes: float) -> dict[str, float]:
     seconds = time.perf_counter() - start
     best = np.array([f.boxes[0] if len(f.boxes) else np.zeros(4) for f in found])
     boxes, classes = truth_of(data)
-    facts = localization.quality(best, data.boxes[:, 0], data.classes[:, 0], ())
+    facts = quality(best, data.boxes[:, 0], data.classes[:, 0], ())
     mean, _ = rcnn.mean_average_precision(found, boxes, classes, len(data.class_names))
     return {**facts, "map": mean, "milliseconds": 1000 * seconds / len(data), "passes": passes}
 
@@ -208,21 +73,11 @@ def one(box: np.ndarray, label: int, score: float = 1.0) -> Found:
 
 def trivial(seen: LabelledImages, asked: LabelledImages) -> dict[str, dict[str, float]]:
     """Answers without a network: one box for all, and the largest blob; the class is the most frequent."""
-    corners = np.concatenate([seen.boxes[:, 0, :2], seen.boxes[:, 0, :2] + seen.boxes[:, 0, 2:]], axis=1)
-    low = np.median(corners, axis=0)
-    box, label = np.concatenate([low[:2], low[2:] - low[:2]]), int(np.bincount(seen.classes[:, 0]).argmax())
+    box, label = median_box(seen.boxes[:, 0]), int(np.bincount(seen.classes[:, 0]).argmax())
     return {
         "one box for all (median)": judge(lambda image: one(box, label), asked, 0),
         "largest colour blob": judge(lambda image: one(np.array(largest_blob(image)), label), asked, 0),
     }
-
-
-def learned_maps(backbone: keras.Model, data: LabelledImages) -> tuple[np.ndarray, ...]:
-    """Maps, classes and boxes in shares of scenes and their mirror images."""
-    pictures, boxes = mirrored(data)
-    maps = maps_of(backbone, np.concatenate([data.images, pictures]))
-    side = data.images.shape[1]
-    return maps, np.tile(data.classes[:, 0], 2), np.concatenate([data.boxes[:, 0], boxes]) / side
 
 
 def compare_heads(
@@ -249,8 +104,8 @@ def compare_heads(
     found = {}
     for name, how in cases.items():
         heads = train_heads(maps, classes, boxes, count, epochs=epochs, **how)
-        said = located(heads, asked)
-        facts = localization.quality(said, data.boxes[:, 0], data.classes[:, 0], ())
+        said = located(heads, asked, SIDE)
+        facts = quality(said, data.boxes[:, 0], data.classes[:, 0], ())
         found[name] = facts
     return found
 
@@ -300,8 +155,8 @@ def detections(
 
 def windows_way(backbone: keras.Model, data: LabelledImages) -> Way:
     """Idea 2: learn windows from scenes, then slide over pictures in several sizes and merge."""
-    _, slide, regress = train_window(backbone, data)
-    return lambda image: sliding_window.detect(slide, image, SCALES, background=6, least=0.7, regress=regress)
+    _, slide, regress = windows.train_window(backbone, data)
+    return lambda image: windows.detect(slide, image, SCALES, background=6, least=0.7, regress=regress)
 
 
 def rcnn_ways(backbone: keras.Model, detector: rcnn.Detector, most: int) -> dict[str, Way]:
@@ -335,7 +190,7 @@ def single(
     del maps
 
     def regression(image: np.ndarray) -> Found:
-        said = located(heads, maps_of(backbone, image[None]) * scale)
+        said = located(heads, maps_of(backbone, image[None]) * scale, SIDE)
         return Found(said.boxes, said.classes, said.scores)
 
     regions = rcnn_ways(backbone, detector, size.proposals)
@@ -358,7 +213,7 @@ def write_record(size: Size = Size(), seed: int = 0, precision: str = "float32")
     start = time.perf_counter()
     runtime.start(seed, precision)
     backbone = pretrained.load_vgg16("course", until=LAYER)
-    detector = train_rcnn(
+    detector = rcnn.train_on_scenes(
         backbone, scenes(size.rcnn_train, SIDE, seed=1, split="train", objects=(1, 3)), size.proposals
     )
     several = scenes(size.several, SIDE, seed=FRESH, split="test", objects=(1, 3))

@@ -14,7 +14,7 @@ import numpy as np
 
 from course_utils import runs, runtime
 from course_utils.datasets import augment, cifar10
-from course_utils.features import maps as features
+from course_utils.features.maps import tap
 from course_utils.networks import pretrained, vgg16, weight_files
 from course_utils.pictures import images
 
@@ -36,11 +36,11 @@ def pooled_maps(
     model: keras.Model, pictures: np.ndarray, layers: tuple[str, ...], size: int = 32
 ) -> dict[str, np.ndarray]:
     """The 2x2-averaged maps of some layers for many pictures, uint8 (N, 32, 32, 3)."""
-    tap = features.tap(model, list(layers))
+    part = tap(model, list(layers))
     parts: dict[str, list[np.ndarray]] = {layer: [] for layer in layers}
     for i in range(0, len(pictures), 250):
         x = images.preprocess(augment.enlarge(pictures[i : i + 250], size))
-        for layer, maps in zip(layers, tap.predict_on_batch(x), strict=True):
+        for layer, maps in zip(layers, part.predict_on_batch(x), strict=True):
             parts[layer].append(pool(np.asarray(maps, np.float32)))
     return {layer: np.concatenate(stack) for layer, stack in parts.items()}
 

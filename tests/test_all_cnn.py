@@ -9,7 +9,7 @@ import pytest
 
 from course_utils import runs, runtime
 from course_utils.datasets import cifar10
-from course_utils.features import maps as features
+from course_utils.features.maps import tap
 from course_utils.networks import all_cnn, folding, pretrained, weight_files
 from course_utils.training import all_cnn as recipe
 from course_utils.training import fit as training
@@ -89,7 +89,7 @@ def test_folded_batch_normalization_changes_nothing():
     weight_files.put(plain, folding.folded(trained), "here")
     assert plain.count_params() == 1_369_738
     x = rng.normal(size=(2, 32, 32, 3)).astype(np.float32)
-    logits = [features.tap(m, ["average_pool"])(x)[0] for m in (trained, plain)]
+    logits = [tap(m, ["average_pool"])(x)[0] for m in (trained, plain)]
     assert np.std(logits[1]) > 0.1
     np.testing.assert_allclose(logits[1], logits[0], rtol=1e-4, atol=1e-5)
 

@@ -11,7 +11,19 @@ from matplotlib.figure import Figure
 from scipy.ndimage import maximum_filter, uniform_filter
 from scipy.signal import correlate, correlate2d
 
-from course_utils.convolution import basics
+from course_utils.convolution.convolution import as_matrix, convolve, directions, windows
+from course_utils.convolution.drawings import (
+    draw_goal,
+    draw_guesses,
+    draw_matrix,
+    draw_patch,
+    draw_picture_and_filter,
+    draw_pools,
+    draw_reach,
+    draw_sheet,
+    draw_step,
+)
+from course_utils.convolution.pooling import pool
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
@@ -27,7 +39,7 @@ def test_convolve_is_a_cross_correlation(
 ) -> None:
     picture, kernel = numbers(*shape), numbers(size, size, seed=1)
     expected = correlate2d(np.pad(picture, padding), kernel, mode="valid")[::stride, ::stride]
-    found = basics.convolve(picture, kernel, padding, stride)
+    found = convolve(picture, kernel, padding, stride)
     assert found.shape == expected.shape
     assert found.shape[0] == (shape[0] + 2 * padding - size) // stride + 1
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -35,10 +47,10 @@ def test_convolve_is_a_cross_correlation(
 
 def test_channels_are_summed_and_filters_kept_apart() -> None:
     picture, kernel = numbers(8, 6, 3), numbers(3, 3, 3, 5, seed=1)
-    found = basics.convolve(picture, kernel)
+    found = convolve(picture, kernel)
     expected = [correlate(picture, kernel[..., f], mode="valid")[..., 0] for f in range(5)]
     np.testing.assert_allclose(found, np.stack(expected, axis=-1), atol=1e-5)
-    np.testing.assert_allclose(basics.convolve(picture, kernel[..., 2]), expected[2], atol=1e-5)
+    np.testing.assert_allclose(convolve(picture, kernel[..., 2]), expected[2], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +65,7 @@ def test_channels_are_summed_and_filters_kept_apart() -> None:
 )
 def test_convolve_says_what_does_not_fit(picture: tuple, kernel: tuple, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        basics.convolve(np.zeros(picture), np.zeros(kernel))
+        convolve(np.zeros(picture), np.zeros(kernel))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
@@ -62,7 +74,7 @@ def test_pool_keeps_the_largest_or_the_mean_of_each_block(shape: tuple[int, ...]
     picture = numbers(*shape)
     rows, columns = shape[0] // size, shape[1] // size
     for how, over in [("max", np.max), ("average", np.mean)]:
-        found = basics.pool(picture, size, how)
+        found = pool(picture, size, how)
         assert found.shape == (rows, columns, *shape[2:])
         for row, column in np.ndindex(rows, columns):
             block = picture[row * size : (row + 1) * size, column * size : (column + 1) * size]
@@ -72,65 +84,65 @@ def test_pool_keeps_the_largest_or_the_mean_of_each_block(shape: tuple[int, ...]
 def test_pool_agrees_with_scipy() -> None:
     picture = numbers(12, 9)
     largest = maximum_filter(picture, size=3)[1::3, 1::3]
-    np.testing.assert_array_equal(basics.pool(picture, 3), largest)
+    np.testing.assert_array_equal(pool(picture, 3), largest)
     mean = uniform_filter(picture.astype(float), size=3)[1::3, 1::3]
-    np.testing.assert_allclose(basics.pool(picture, 3, "average"), mean, atol=1e-6)
+    np.testing.assert_allclose(pool(picture, 3, "average"), mean, atol=1e-6)
 
 
 def test_pool_refuses_what_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="neither 'max' nor 'average'"):
-        basics.pool(np.zeros((4, 4)), 2, "min")  # type: ignore[arg-type]
+        pool(np.zeros((4, 4)), 2, "min")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="does not fit"):
-        basics.pool(np.zeros((4, 4)), 5)
+        pool(np.zeros((4, 4)), 5)
 
 
 def test_windows_are_views_with_channels_last() -> None:
     picture = numbers(6, 7, 3)
-    view = basics.windows(picture, 3, stride=2)
+    view = windows(picture, 3, stride=2)
     assert view.shape == (2, 3, 3, 3, 3)
     assert np.shares_memory(view, picture)
     np.testing.assert_array_equal(view[1, 2], picture[2:5, 4:7])
     for wrong in ({"size": 0}, {"size": 3, "stride": 0}, {"size": 7}):
         with pytest.raises(ValueError):
-            basics.windows(picture, **wrong)
+            windows(picture, **wrong)
 
 
 def test_a_convolution_is_a_dense_layer() -> None:
     picture, kernel = numbers(5, 7), numbers(3, 3, seed=1)
-    matrix = basics.as_matrix(kernel, 5, 7)
+    matrix = as_matrix(kernel, 5, 7)
     assert matrix.shape == (15, 35)
     assert np.count_nonzero(matrix) == 15 * 9
-    answer = basics.convolve(picture, kernel)
+    answer = convolve(picture, kernel)
     np.testing.assert_allclose((matrix @ picture.ravel()).reshape(answer.shape), answer, atol=1e-5)
 
 
 def test_directions_have_their_hue_and_brightness() -> None:
     lying, standing = np.array([[0.0, 1.0, 0.0]]), np.array([[1.0, 0.0, 0.0]])
-    colours = basics.directions(lying, standing, strongest=1.0)
+    colours = directions(lying, standing, strongest=1.0)
     assert colours.shape == (1, 3, 3)
     hues = [colorsys.rgb_to_hsv(*pixel)[0] for pixel in colours[0, :2] / 255]
     assert hues == pytest.approx([0.0, 0.25], abs=1e-3)
     assert colours[0, 2].tolist() == [0, 0, 0]
     assert colours.max() <= 255
-    assert np.isfinite(basics.directions(np.zeros((3, 3)), np.zeros((3, 3)))).all()
+    assert np.isfinite(directions(np.zeros((3, 3)), np.zeros((3, 3)))).all()
 
 
 PICTURE = np.array([[0, 0, 9, 9, 9]] * 3 + [[0] * 5] * 2)
 STANDING = np.array([[-1, 0, 1]] * 3)
 DRAWINGS: dict[str, tuple[Any, str]] = {
-    "step": (lambda: basics.draw_step(PICTURE, STANDING, 1, 1), "their sum, 18, stands at row 1, column 1"),
-    "sheet": (lambda: basics.draw_sheet(PICTURE, STANDING), "27, 27, 0; 18, 18, 0; 9, 9, 0"),
-    "filter": (lambda: basics.draw_picture_and_filter(PICTURE, STANDING), "[-1 0 1], [-1 0 1], [-1 0 1]"),
-    "patch": (lambda: basics.draw_patch(numbers(4, 6)), "4 by 6 grey pixels"),
-    "goal": (lambda: basics.draw_goal(numbers(20, 30, 3), [STANDING, STANDING.T]), "two filters"),
-    "pools": (lambda: basics.draw_pools(np.arange(16).reshape(4, 4)), "5, 7, 13, 15; the means: 2.5, 4.5"),
+    "step": (lambda: draw_step(PICTURE, STANDING, 1, 1), "their sum, 18, stands at row 1, column 1"),
+    "sheet": (lambda: draw_sheet(PICTURE, STANDING), "27, 27, 0; 18, 18, 0; 9, 9, 0"),
+    "filter": (lambda: draw_picture_and_filter(PICTURE, STANDING), "[-1 0 1], [-1 0 1], [-1 0 1]"),
+    "patch": (lambda: draw_patch(numbers(4, 6)), "4 by 6 grey pixels"),
+    "goal": (lambda: draw_goal(numbers(20, 30, 3), [STANDING, STANDING.T]), "two filters"),
+    "pools": (lambda: draw_pools(np.arange(16).reshape(4, 4)), "5, 7, 13, 15; the means: 2.5, 4.5"),
     "matrix": (
-        lambda: basics.draw_matrix(basics.as_matrix(STANDING, 5, 5), PICTURE, np.zeros((3, 3))),
+        lambda: draw_matrix(as_matrix(STANDING, 5, 5), PICTURE, np.zeros((3, 3))),
         "9 rows and 25 columns",
     ),
-    "reach": (lambda: basics.draw_reach({1: np.eye(3)[:, :2], 2: np.ones((3, 3))}), "1: 2 by 2, 2: 3 by 3"),
+    "reach": (lambda: draw_reach({1: np.eye(3)[:, :2], 2: np.ones((3, 3))}), "1: 2 by 2, 2: 3 by 3"),
     "guesses": (
-        lambda: basics.draw_guesses([np.zeros(9), STANDING.ravel()], [1.0, 0.0], [0, 1]),
+        lambda: draw_guesses([np.zeros(9), STANDING.ravel()], [1.0, 0.0], [0, 1]),
         "turn into -1.00, 0.00, 1.00",
     ),
 }

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from course_utils import runtime
-from course_utils.features import maps as features
+from course_utils.features.layers import layer_name
+from course_utils.features.maps import feature_maps, tap
+from course_utils.features.receptive_field import ReceptiveField, patch, receptive_field
 from course_utils.networks import gradients, pretrained, vgg16
 from course_utils.pictures import images
 
@@ -31,9 +33,9 @@ PHOTO = np.random.default_rng(0).uniform(0, 255, (70, 53, 3)).astype(np.float32)
 
 
 def test_old_numbers() -> None:
-    assert [features.layer_name(i) for i in (3, 8, 15, 22, 29)] == FIVE
-    assert features.layer_name(np.int64(30)) == "block5_pool"
-    assert features.layer_name("block2_pool") == "block2_pool"
+    assert [layer_name(i) for i in (3, 8, 15, 22, 29)] == FIVE
+    assert layer_name(np.int64(30)) == "block5_pool"
+    assert layer_name("block2_pool") == "block2_pool"
 
 
 @pytest.mark.parametrize(
@@ -51,14 +53,14 @@ def test_old_numbers() -> None:
 )
 def test_layers_that_do_not_exist(layer, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        features.layer_name(layer)
+        layer_name(layer)
 
 
 def test_a_models_own_layers(model) -> None:
-    assert features.layer_name("predictions", model) == "predictions"
+    assert layer_name("predictions", model) == "predictions"
     short = vgg16.build(1 / 16, until="block2_conv1")
     with pytest.raises(ValueError, match=r"no layer 'block3_conv3'; there are image, .*block2_conv1$"):
-        features.layer_name(15, short)
+        layer_name(15, short)
 
 
 # --- maps -----------------------------------------------------------------------------------------------
@@ -75,7 +77,7 @@ def by_hand(model, image: np.ndarray) -> dict[str, np.ndarray]:
 
 def test_maps_are_what_the_layers_give(model) -> None:
     expected = by_hand(model, PHOTO)
-    maps = features.feature_maps(model, PHOTO, [29, "block1_pool", 3])
+    maps = feature_maps(model, PHOTO, [29, "block1_pool", 3])
     assert list(maps) == ["block5_conv3", "block1_pool", "block1_conv2"]
     assert [each.shape for each in maps.values()] == [(4, 3, 32), (35, 26, 4), (70, 53, 4)]
     for name, each in maps.items():
@@ -84,32 +86,32 @@ def test_maps_are_what_the_layers_give(model) -> None:
 
 
 def test_one_layer_and_a_size(model) -> None:
-    maps = features.feature_maps(model, PHOTO, 8, size=(64, 48))
+    maps = feature_maps(model, PHOTO, 8, size=(64, 48))
     expected = by_hand(model, images.resize(PHOTO, (64, 48)))["block2_conv2"]
     np.testing.assert_allclose(maps["block2_conv2"], expected, rtol=1e-5, atol=1e-4 * expected.max())
-    assert features.feature_maps(model, PHOTO, "block2_conv2", size=32)["block2_conv2"].shape == (16, 16, 8)
+    assert feature_maps(model, PHOTO, "block2_conv2", size=32)["block2_conv2"].shape == (16, 16, 8)
 
 
 def test_dense_layers_are_maps_of_one_pixel(model) -> None:
-    maps = features.feature_maps(model, PHOTO, ["predictions", "average_pool"])
+    maps = feature_maps(model, PHOTO, ["predictions", "average_pool"])
     assert maps["predictions"].shape == (1, 1, 4) and maps["average_pool"].shape == (1, 1, 32)
     assert maps["predictions"].sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_before_the_relu(model) -> None:
-    sums = features.feature_maps(model, PHOTO, FIVE, before_relu=True)
-    after = features.feature_maps(model, PHOTO, FIVE)
+    sums = feature_maps(model, PHOTO, FIVE, before_relu=True)
+    after = feature_maps(model, PHOTO, FIVE)
     for name in FIVE:
         assert sums[name].min() < 0
         np.testing.assert_allclose(np.maximum(sums[name], 0), after[name], rtol=1e-5, atol=1e-4)
     with pytest.raises(ValueError, match="block1_pool is no convolution"):
-        features.tap(model, "block1_pool", before_relu=True)
+        tap(model, "block1_pool", before_relu=True)
 
 
 def test_a_tap_always_gives_a_list_and_shares_the_weights() -> None:
     model = vgg16.build(1 / 16, until="block2_conv1")
     x = images.preprocess(PHOTO)[None]
-    one, two = features.tap(model, 3), features.tap(model, ["block1_conv1", 6])
+    one, two = tap(model, 3), tap(model, ["block1_conv1", 6])
     assert [len(one(x)), len(two(x))] == [1, 2]
     assert isinstance(one(x), list) and one(x)[0].shape == (1, 70, 53, 4)
     model.get_layer("block1_conv1").kernel.assign(np.zeros((3, 3, 3, 4)))
@@ -120,22 +122,22 @@ def test_preprocessing_of_the_models_own(model) -> None:
     twin = vgg16.build(1 / 16, head="average", classes=4)
     twin.set_weights(model.get_weights())
     pretrained.remember(twin, pretrained.About(preprocess=lambda image: images.preprocess(image) * 0))
-    assert features.feature_maps(twin, PHOTO, 1)["block1_conv1"].max() == 0
-    assert features.feature_maps(model, PHOTO, 1)["block1_conv1"].max() > 0
+    assert feature_maps(twin, PHOTO, 1)["block1_conv1"].max() == 0
+    assert feature_maps(model, PHOTO, 1)["block1_conv1"].max() > 0
 
 
 def test_pictures_that_do_not_fit(model) -> None:
     with pytest.raises(ValueError, match="20 x 12 is too small for block5_conv3: it needs 16 pixels"):
-        features.feature_maps(model, np.zeros((20, 12, 3)), [3, 29])
-    assert features.feature_maps(model, np.zeros((16, 17, 3)), 29)["block5_conv3"].shape == (1, 1, 32)
+        feature_maps(model, np.zeros((20, 12, 3)), [3, 29])
+    assert feature_maps(model, np.zeros((16, 17, 3)), 29)["block5_conv3"].shape == (1, 1, 32)
     with pytest.raises(ValueError, match=r"expected one picture .*found shape \(1, 70, 53, 3\)"):
-        features.feature_maps(model, PHOTO[None], 3)
+        feature_maps(model, PHOTO[None], 3)
     with pytest.raises(ValueError, match="no layers"):
-        features.feature_maps(model, PHOTO, [])
+        feature_maps(model, PHOTO, [])
     fixed = vgg16.build(1 / 64, input_shape=(64, 64, 3), classes=2)
     with pytest.raises(ValueError, match="takes pictures of 64 x 64, this one has 70 x 53: give size=64"):
-        features.feature_maps(fixed, PHOTO, 3)
-    assert features.feature_maps(fixed, PHOTO, 3, size=64)["block1_conv2"].shape == (64, 64, 1)
+        feature_maps(fixed, PHOTO, 3)
+    assert feature_maps(fixed, PHOTO, 3, size=64)["block1_conv2"].shape == (64, 64, 1)
 
 
 # --- receptive fields -----------------------------------------------------------------------------------
@@ -150,7 +152,7 @@ def seen(model, layer: str, side: int, row: int, column: int) -> tuple[int, int,
         if each.weights:
             each.kernel.assign(np.full(each.kernel.shape, 1 / np.prod(each.kernel.shape[:-1])))
             each.bias.assign(np.ones(each.bias.shape))
-    part = features.tap(model, layer)
+    part = tap(model, layer)
     fn = gradients.value_and_gradient(lambda x: part(x)[0][0, row, column, 0])
     gradient = np.asarray(fn(np.ones((1, side, side, 3), np.float32))[1])[0].max(axis=-1)
     rows, columns = np.flatnonzero(gradient.any(axis=1)), np.flatnonzero(gradient.any(axis=0))
@@ -167,24 +169,24 @@ def clipped(box: tuple[int, int, int, int], side: int) -> tuple[int, int, int, i
 def test_the_field_is_where_the_gradient_is_not_zero(layer: str) -> None:
     """Whole fields in the middle, and fields that reach over the edges."""
     model = vgg16.build(1 / 64, until=layer, pooling="average")
-    field = features.receptive_field(model, layer)
+    field = receptive_field(model, layer)
     side = max(field.size + 2 * field.stride, 32)
     cells = side // field.stride
     for row, column in [(cells // 2, cells // 2), (0, cells - 1)]:
         expected = clipped(field.box(row, column), side)
         assert seen(model, layer, side, row, column) == expected
-    assert field == features.receptive_field(None, layer)
+    assert field == receptive_field(None, layer)
 
 
 def test_the_fields_that_are_well_known() -> None:
     sizes = {1: 3, 3: 5, 6: 10, 8: 14, 15: 40, 22: 92, 29: 196, 30: 212}
-    assert {i: features.receptive_field(None, i).size for i in sizes} == sizes
+    assert {i: receptive_field(None, i).size for i in sizes} == sizes
     strides = {3: 1, 4: 2, 9: 4, 29: 16, 30: 32}
-    assert {i: features.receptive_field(None, i).stride for i in strides} == strides
+    assert {i: receptive_field(None, i).stride for i in strides} == strides
 
 
 def test_centre_and_box_agree() -> None:
-    field = features.receptive_field(None, "block4_conv3")
+    field = receptive_field(None, "block4_conv3")
     x, y, w, h = field.box(3, 5)
     row, column = field.centre(3, 5)
     assert (y + (h - 1) / 2, x + (w - 1) / 2) == (row, column)
@@ -213,7 +215,7 @@ def test_fields_of_any_chain(seed: int) -> None:
             x = layers.Conv2D(1, size, strides=step, padding=padding, activation="relu")(x)
         x = layers.Dropout(0.5, name=f"step{i}")(x)
     chain = Model(inputs, x)
-    field, cells = features.receptive_field(chain, "step4"), x.shape[1]
+    field, cells = receptive_field(chain, "step4"), x.shape[1]
     for row, column in [(cells // 2, cells // 2), (cells // 2 - 1, cells // 2 + 1)]:
         box = field.box(row, column)
         assert box == clipped(box, side)
@@ -222,14 +224,14 @@ def test_fields_of_any_chain(seed: int) -> None:
 
 def test_a_dense_layer_sees_everything(model) -> None:
     with pytest.raises(ValueError, match="average_pool sees the whole picture"):
-        features.receptive_field(model, "predictions")
+        receptive_field(model, "predictions")
 
 
 def test_a_patch_is_what_a_value_has_seen() -> None:
-    field = features.ReceptiveField(size=5, stride=2, offset=0.0)
+    field = ReceptiveField(size=5, stride=2, offset=0.0)
     image = np.arange(9 * 8 * 3, dtype=np.float32).reshape(9, 8, 3)
-    np.testing.assert_array_equal(features.patch(image, field, 2, 1), image[2:7, 0:5])
-    corner = features.patch(image, field, 0, 0)
+    np.testing.assert_array_equal(patch(image, field, 2, 1), image[2:7, 0:5])
+    corner = patch(image, field, 0, 0)
     assert corner.shape == (5, 5, 3) and (corner[:2] == 128).all() and (corner[:, :2] == 128).all()
     np.testing.assert_array_equal(corner[2:, 2:], image[:3, :3])
-    assert features.patch(image, features.receptive_field(None, 29), 0, 0).shape == (196, 196, 3)
+    assert patch(image, receptive_field(None, 29), 0, 0).shape == (196, 196, 3)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from course_utils import runtime
-from course_utils.features import maps as features
+from course_utils.features.maps import tap
 from course_utils.networks import gradients, vgg16
 
 BY_DEFAULT = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
@@ -70,7 +70,7 @@ def test_against_finite_differences_through_a_network() -> None:
         model = vgg16.build(1 / 32, until="block3_conv2", pooling="average")
     finally:
         keras.config.set_floatx("float32")
-    part = features.tap(model, ["block1_conv2", "block3_conv2"], before_relu=True)
+    part = tap(model, ["block1_conv2", "block3_conv2"], before_relu=True)
 
     def loss(x):
         early, late = part(x)
@@ -102,7 +102,7 @@ def test_forward_gives_arrays() -> None:
     x = np.random.default_rng(0).normal(0, 50, (2, 8, 8, 3)).astype(np.float32)
     answer = gradients.forward(model, x)
     assert isinstance(answer, np.ndarray) and answer.shape == (2, 4, 4, 2) and answer.dtype == np.float32
-    several = gradients.forward(features.tap(model, ["block1_conv1", "block1_pool"]), x)
+    several = gradients.forward(tap(model, ["block1_conv1", "block1_pool"]), x)
     assert isinstance(several, list)
     np.testing.assert_array_equal(several[1], answer)
 
@@ -125,7 +125,7 @@ from course_utils import runtime
 runtime.start()
 import keras
 from keras import ops
-from course_utils.features import maps as features
+from course_utils.features.maps import feature_maps, tap
 from course_utils.networks import gradients
 from course_utils.networks import vgg16
 
@@ -134,12 +134,12 @@ model = vgg16.build(1 / 16, until="block3_conv1", initializer="zeros")
 for variable in model.weights:
     shape = tuple(variable.shape)
     variable.assign(rng.normal(0, (2 / np.prod(shape[:-1])) ** 0.5, shape))
-part = features.tap(model, [3, "block3_conv1"], before_relu=True)
+part = tap(model, [3, "block3_conv1"], before_relu=True)
 loss = lambda x, goal: ops.mean(ops.square(part(x)[1]), axis=(1, 2, 3)) + ops.mean(part(x)[0] - goal)
 x = rng.normal(0, 50, (2, 24, 20, 3)).astype("float32")
 value, gradient = gradients.value_and_gradient(loss)(x, np.float32(3))
 picture = rng.uniform(0, 255, (30, 30, 3)).astype("float32")
-maps = features.feature_maps(model, picture, [3, 8])
+maps = feature_maps(model, picture, [3, 8])
 arrays = {"value": ops.convert_to_numpy(value), "gradient": ops.convert_to_numpy(gradient), **maps}
 np.savez(sys.argv[1], **arrays)
 print(keras.backend.backend())

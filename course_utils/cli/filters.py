@@ -62,13 +62,13 @@ def filters(
 
 def _model(weights: str, layer: str):  # type: ignore[no-untyped-def]
     """The network, without its top where the layer does not need it, so that half a file will do."""
-    from course_utils.features import maps as features
+    from course_utils.features.layers import layer_name
     from course_utils.networks import pretrained, vgg16
 
     name = vgg16.OLD_INDEX.get(int(layer), layer) if layer.isdigit() else layer
     until = name if name in vgg16.LAYERS else None
     if until is None and name not in ("predictions", "fc1", "fc2"):
-        features.layer_name(layer)  # says which there are
+        layer_name(layer)  # says which there are
     return pretrained.load_vgg16(weights, until=until)
 
 

@@ -33,11 +33,11 @@ def localize(
     """
     files = pictures_in(folder)
     from course_utils import runtime
-    from course_utils.localization import regression as localization
+    from course_utils.localization import regression
     from course_utils.networks import pretrained
 
     runtime.start()
-    model = localization.load(weights)
+    model = regression.load(weights)
     rows, bad = [], 0
     for answer in _answers(model, folder, files, looks, mirror):
         if isinstance(answer, Exception):
@@ -73,7 +73,7 @@ def _answers(
     model: Any, folder: Path, files: Sequence[str], looks: int, mirror: bool
 ) -> Iterator[Row | Exception]:
     """One row for each picture, or the reason why there is none, a few pictures at a time."""
-    from course_utils.localization import regression as localization
+    from course_utils.localization import regression
     from course_utils.networks import pretrained
     from course_utils.pictures import images
 
@@ -88,7 +88,7 @@ def _answers(
                 yield error
         if not good:
             continue
-        found = localization.locate(model, read, looks=looks, mirror=mirror)
+        found = regression.locate(model, read, looks=looks, mirror=mirror)
         for file, label, score, box in zip(good, found.classes, found.scores, found.boxes, strict=True):
             yield (file, names[label], f"{score:.4f}", *(f"{value:.1f}" for value in box))
 

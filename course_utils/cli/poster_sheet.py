@@ -46,12 +46,12 @@ class Tools:
 
 def edges(photo: np.ndarray, tools: Tools) -> Part:
     """Where brightness changes, and which way. Notebook 00."""
-    from course_utils.convolution import basics
+    from course_utils.convolution.convolution import convolve, directions
 
     grey = images.fit(photo, 480).mean(axis=-1) / 255
     sobel = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]], np.float32)
-    across, down = (basics.convolve(grey, kernel) for kernel in (sobel, sobel.T))
-    return Part("00", "Edges", "from two times nine numbers", basics.directions(down, across))
+    across, down = (convolve(grey, kernel) for kernel in (sobel, sobel.T))
+    return Part("00", "Edges", "from two times nine numbers", directions(down, across))
 
 
 def named(photo: np.ndarray, tools: Tools) -> Part:
@@ -79,10 +79,10 @@ def mapped(photo: np.ndarray, tools: Tools) -> Part:
     """Nine feature maps, from fine to coarse. Notebook 02."""
     from matplotlib import colormaps
 
-    from course_utils.features import maps as features
+    from course_utils.features.maps import feature_maps
 
     small = images.fit(photo, tools.size)
-    found = features.feature_maps(tools.vgg, small, SHEET_LAYERS)
+    found = feature_maps(tools.vgg, small, SHEET_LAYERS)
     wanted = dict(zip(SHEET_LAYERS, (2, 2, 3, 2), strict=True))
     tiles = [one for layer, count in wanted.items() for one in _liveliest(found[layer], count)]
     side = small.shape[0] // 2, small.shape[1] // 2
@@ -127,12 +127,12 @@ def boxed(photo: np.ndarray, tools: Tools) -> Part:
     from PIL import Image, ImageDraw
 
     from course_utils import runtime
-    from course_utils.localization import regression as localization
+    from course_utils.localization import regression
     from course_utils.networks import pretrained
 
-    model = localization.load(runtime.shipped("weights/localizer_caltech.npz"))
+    model = regression.load(runtime.shipped("weights/localizer_caltech.npz"))
     shown = images.fit(photo, 720)
-    answer = localization.locate(model, [shown], looks=2, mirror=True)
+    answer = regression.locate(model, [shown], looks=2, mirror=True)
     names = pretrained.about(model).class_names
     sheet = Image.fromarray(images.to_uint8(shown))
     x, y, w, h = (float(value) for value in answer.boxes[0])

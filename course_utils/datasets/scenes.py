@@ -9,7 +9,6 @@ backgrounds, not new objects. Notebooks 03 to 06.
 
     few = scenes(8, size=96, seed=0, objects=(1, 3))
     small = scenes.thumbnails(1000, seed=0, split="test")
-    scenes.baselines("test")
 
 Picture i depends on the seed, the split and i alone: fewer pictures are the first of more, several
 processes make the same as one, and every machine makes the same bits.
@@ -22,7 +21,7 @@ import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.random import PCG64, Generator, SeedSequence
@@ -32,9 +31,6 @@ from course_utils.datasets.cutouts import PhotoObject, shipped_objects
 from course_utils.datasets.labelled import IGNORED, PER_PICTURE, LabelledImages, tight_box
 from course_utils.pictures import resampling
 from course_utils.pictures.resampling import Placement
-
-if TYPE_CHECKING:
-    from course_utils.datasets.scene_baselines import Baseline
 
 SPLITS = ("train", "validation", "test")
 CLASS_NAMES: tuple[str, ...] = ("cat", "cup", "rocket", "motorcycle", "astronaut", "flower")
@@ -436,21 +432,13 @@ def _finished(settings: _Settings, parts: list[dict[str, np.ndarray]]) -> Labell
 
 
 class _Scenes:
-    """`scenes(n, …)` makes pictures, `scenes.thumbnails(n, …)` small ones, `scenes.baselines(split)` tells
-    what trivial answers reach on them."""
+    """`scenes(n, …)` makes pictures, `scenes.thumbnails(n, …)` small ones."""
 
     class_names = CLASS_NAMES
     splits = SPLITS
     backgrounds = backgrounds.BACKGROUNDS
     __call__ = staticmethod(compose)
     thumbnails = staticmethod(thumbnails)
-
-    @staticmethod
-    def baselines(split: str = "test", n: int = 300, seed: int = 0) -> list[Baseline]:
-        """What trivial answers reach; see `scene_baselines.measure`."""
-        from course_utils.datasets import scene_baselines
-
-        return scene_baselines.measure(split, n, seed)
 
 
 scenes = _Scenes()

@@ -19,7 +19,8 @@ import numpy as np
 from scipy import fft
 
 from course_utils import runtime
-from course_utils.features import maps as features
+from course_utils.features.layers import layer_name
+from course_utils.features.receptive_field import receptive_field
 from course_utils.networks import gradients, pretrained
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ class _Target:
     def of(cls, model: keras.Model, layer: str | int) -> _Target:
         from keras import layers
 
-        name = features.layer_name(layer, model)
+        name = layer_name(layer, model)
         found = model.get_layer(name)
         if not isinstance(found, layers.Conv2D | layers.Dense):
             able = [each.name for each in model.layers if isinstance(each, layers.Conv2D | layers.Dense)]
@@ -279,7 +280,7 @@ def _recipe(recipe: str | Recipe, changes: dict[str, Any]) -> Recipe:
 
 def _near(target: _Target, recipe: str | Recipe) -> dict[str, Any]:
     """Changes to the recipe "clear" where a filter sees less than eight pixels."""
-    near = not target.dense and features.receptive_field(target.model, target.name).size < 8
+    near = not target.dense and receptive_field(target.model, target.name).size < 8
     return dict(NEAR) if near and recipe == "clear" else {}
 
 
@@ -324,7 +325,7 @@ def _checked_size(
         if None not in fixed and shape != fixed:
             raise ValueError(f"{target.name} takes pictures of {fixed[0]} x {fixed[1]}: give size={fixed[0]}")
         return shape
-    field = features.receptive_field(target.model, target.name)
+    field = receptive_field(target.model, target.name)
     if min(shape) < max(field.stride, target.layer.kernel_size[0]):
         least = max(field.stride, target.layer.kernel_size[0])
         raise ValueError(
@@ -509,7 +510,7 @@ class _Climb:
             if len(layer.output.shape) == 4:
                 stride = 1
                 if not self.target.dense:
-                    stride = features.receptive_field(self.target.model, layer.name).stride
+                    stride = receptive_field(self.target.model, layer.name).stride
                 values += self.shape[0] * self.shape[1] / stride**2 * layer.output.shape[-1]
             if layer.name == self.target.name:
                 break

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils.features import maps as features
+from course_utils.features.layers import layer_name
+from course_utils.features.maps import check_size, tap
 from course_utils.filters.ascent import Array, affine
 from course_utils.networks import gradients
 from course_utils.pictures import images
@@ -22,10 +23,10 @@ def energy_gradient(model: keras.Model, layer: str | int) -> Any:
     """
     from keras import ops
 
-    tap = features.tap(model, layer)
+    part = tap(model, layer)
     matrix, offset = affine(model)
     fn = gradients.value_and_gradient(
-        lambda picture: ops.mean(ops.square(tap(ops.matmul(picture, matrix) + offset)[0]))
+        lambda picture: ops.mean(ops.square(part(ops.matmul(picture, matrix) + offset)[0]))
     )
     return lambda image: np.asarray(fn(np.asarray(image, np.float32)[None])[1])[0]
 
@@ -62,7 +63,7 @@ def dream(
     shapes = [
         tuple(max(1, round(side / scale**k)) for side in image.shape[:2]) for k in reversed(range(octaves))
     ]
-    features.check_size(model, (*shapes[0], 3), [features.layer_name(layer, model)])
+    check_size(model, (*shapes[0], 3), [layer_name(layer, model)])
     slope, rng = energy_gradient(model, layer), np.random.default_rng(seed)
     added = np.zeros((*shapes[0], 3), np.float32)
     for shape in shapes:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from course_utils.features import maps as features
+from course_utils.features.maps import tap
+from course_utils.features.receptive_field import receptive_field
 from course_utils.filters.ascent import Array, Optima
 from course_utils.networks import gradients, pretrained
 
@@ -104,13 +105,13 @@ def selectivity(model: keras.Model, optima: Optima, photographs: Sequence[Array]
         optima: of one layer, from pictures that are `legal` if the comparison shall be fair.
         photographs: (H, W, 3) of any sizes, RGB 0..255.
     """
-    tap = features.tap(model, optima.layer)
+    part = tap(model, optima.layer)
     prepare = pretrained.about(model).preprocess
 
     def answers(picture: Array) -> Array:
-        return np.maximum(gradients.forward(tap, prepare(picture)[None])[0][0], 0)
+        return np.maximum(gradients.forward(part, prepare(picture)[None])[0][0], 0)
 
-    maps = [answers(np.asarray(photo, np.float32)).reshape(-1, _channels(tap)) for photo in photographs]
+    maps = [answers(np.asarray(photo, np.float32)).reshape(-1, _channels(part)) for photo in photographs]
     usual = np.concatenate(maps)
     highest = usual.max(0)
     own, rank = np.zeros(len(optima)), np.zeros(len(optima), int)
@@ -126,8 +127,8 @@ def selectivity(model: keras.Model, optima: Optima, photographs: Sequence[Array]
     return Selectivity(own, best, ratio, rank, busy)
 
 
-def _channels(tap: Any) -> int:
-    return int(tap.outputs[0].shape[-1])
+def _channels(part: Any) -> int:
+    return int(part.outputs[0].shape[-1])
 
 
 def _inner(maps: Array) -> Array:
@@ -151,14 +152,14 @@ def effective_field(
     """
     from keras import ops
 
-    tap = features.tap(model, layer, before_relu=True)
-    size = size or features.receptive_field(model, layer).size
+    part = tap(model, layer, before_relu=True)
+    size = size or receptive_field(model, layer).size
     rng = np.random.default_rng(seed)
     x = pretrained.about(model).preprocess(rng.uniform(0, 255, (looks, size, size, 3)).astype(np.float32))
-    picks = np.eye(_channels(tap), dtype=np.float32)[rng.integers(0, _channels(tap), looks)]
+    picks = np.eye(_channels(part), dtype=np.float32)[rng.integers(0, _channels(part), looks)]
 
     def middle(x: Any, picks: Any) -> Any:
-        maps = tap(x)[0]
+        maps = part(x)[0]
         return ops.sum(maps[:, maps.shape[1] // 2, maps.shape[2] // 2] * picks, axis=1)
 
     _, gradient = gradients.value_and_gradient(middle)(x, picks)

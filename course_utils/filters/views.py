@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from course_utils.features import maps as features
+from course_utils.features.layers import layer_name
+from course_utils.features.maps import tap
+from course_utils.features.receptive_field import receptive_field
 from course_utils.filters.ascent import Array, Optima, _Target, affine, maximize
 from course_utils.networks import gradients, pretrained
 from course_utils.pictures import images
@@ -134,7 +136,7 @@ def poster(
     rows = []
     for layer in layers:
         target = _Target.of(model, layer)
-        field = features.receptive_field(model, target.name).size
+        field = receptive_field(model, target.name).size
         chosen = np.linspace(0, target.channels - 1, min(columns, target.channels)).round().astype(int)
         size = max(tile, field)
         optima = maximize(model, target.name, chosen, recipe=recipe, size=size, **options)
@@ -189,13 +191,13 @@ def regions(
     Returns:
         For each filter a list of `Region`; fewer than `count` where it is silent elsewhere.
     """
-    name = features.layer_name(layer, model)
-    field = features.receptive_field(model, name)
-    tap = features.tap(model, name)
+    name = layer_name(layer, model)
+    field = receptive_field(model, name)
+    part = tap(model, name)
     found: list[list[Region]] = [[] for _ in filters]
     for number, photo in enumerate(photographs):
         x = pretrained.about(model).preprocess(np.asarray(photo, np.float32))[None]
-        maps = np.maximum(gradients.forward(tap, x)[0][0][..., list(filters)], 0)
+        maps = np.maximum(gradients.forward(part, x)[0][0][..., list(filters)], 0)
         for k in range(len(filters)):
             for row, column in _peaks(maps[..., k], count, max(1, field.size // (2 * field.stride))):
                 box = field.box(row, column)

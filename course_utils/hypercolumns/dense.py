@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from course_utils.features import maps as features
+from course_utils.features.layers import layer_name
+from course_utils.features.maps import check_size, feature_maps
 from course_utils.networks import pretrained
 from course_utils.pictures import images
 
@@ -60,13 +61,13 @@ def maps_for(
     if size is not None:
         image = images.resize(image, size)
     several = [layers] if isinstance(layers, str | int | np.integer) else list(layers)
-    names = [features.layer_name(layer, model) for layer in several]
+    names = [layer_name(layer, model) for layer in several]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"layers {names}: at least one layer, and each only once")
     chain = chain_until(model, names)
     if chain is None:  # with dense layers: in one pass
-        maps = features.feature_maps(model, image, names)
+        maps = feature_maps(model, image, names)
     else:
-        features.check_size(model, image.shape, names)
+        check_size(model, image.shape, names)
         maps = maps_in_strips(chain, pretrained.about(model).preprocess(image), names)
     return {name: checked(name, each) for name, each in maps.items()}, image.shape[:2]

@@ -60,6 +60,50 @@ def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
+def pair_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """IoU of box i with the other box i, (N, 4) each -> (N,)."""
+    return np.array([iou(a, b)[0, 0] for a, b in zip(first, second, strict=True)])
+
+
+def enlarged(boxes: np.ndarray, factor: float) -> np.ndarray:
+    """Boxes (N, 4) with the same centres and sides longer by a factor: the thing and what is around it."""
+    b = np.asarray(boxes, np.float64)
+    sides = b[:, 2:] * factor
+    return np.concatenate([b[:, :2] + (b[:, 2:] - sides) / 2, sides], axis=1)
+
+
+def from_window(shares: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4) in shares of windows (N, 4) -> in pixels."""
+    sides = np.asarray(windows)[:, [2, 3, 2, 3]]
+    return np.asarray(shares) * sides + np.pad(np.asarray(windows)[:, :2], ((0, 0), (0, 2)))
+
+
+def to_window(boxes: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4) in pixels -> in shares of windows (N, 4); the inverse of `from_window`."""
+    moved = np.asarray(boxes) - np.pad(np.asarray(windows)[:, :2], ((0, 0), (0, 2)))
+    return moved / np.asarray(windows)[:, [2, 3, 2, 3]]
+
+
+def median_box(boxes: np.ndarray) -> np.ndarray:
+    """One box for all of (N, 4): the medians of their four borders, (4,).
+
+    (The median of x, y, w, h would be a box less in the middle, and a weaker trivial answer.) Notebook 04.
+
+    Raises:
+        ValueError: there is no box.
+    """
+    corners = to_corners(boxes)
+    if not len(corners):
+        raise ValueError("there is no box to take the median of")
+    return from_corners(np.median(corners, axis=0))[0]
+
+
+def class_median_boxes(boxes: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
+    """The median box of each class, (count, 4); of a class without a box, that of all."""
+    each = [_rows(boxes)[np.asarray(classes) == number] for number in range(count)]
+    return np.stack([median_box(mine if len(mine) else boxes) for mine in each])
+
+
 def encode(boxes: np.ndarray, anchors: np.ndarray) -> np.ndarray:
     """Regression targets (N, 4) of R-CNN (Girshick et al. 2014, appendix C).
 
@@ -135,6 +179,19 @@ def greedy_merge(
         corners, scores = np.delete(corners, j, axis=0), np.delete(scores, j)
     order = np.argsort(-scores, kind="stable")
     return from_corners(corners[order]), scores[order]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a detector finds in one picture, best first (modules `windows` and `rcnn`).
+
+    Attributes:
+        boxes: (N, 4) in pixels of the picture; classes: int (N,); scores: (N,).
+    """
+
+    boxes: np.ndarray
+    classes: np.ndarray
+    scores: np.ndarray
 
 
 @dataclass(frozen=True)

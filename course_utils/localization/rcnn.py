@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from course_utils.datasets.labelled import LabelledImages
+from course_utils.localization import proposals
 from course_utils.localization.boxes import (
+    Found,
     clip,
     decode,
     encode,
+    enlarged,
     iou,
     non_maximum_suppression,
     precision_recall,
 )
-from course_utils.localization.regression import Found, enlarged, view
+from course_utils.localization.selective_search import STRATEGIES
+from course_utils.localization.views import view
 from course_utils.networks import gradients, pretrained
 
 if TYPE_CHECKING:
@@ -30,6 +35,12 @@ if TYPE_CHECKING:
 POSITIVE, NEGATIVE, MOVED = 0.6, 0.3, 0.6
 """IoU with an object from which a proposal is one of its class, below which it is none, and from which the
 regression learns. (The paper takes true boxes alone as positives; few pictures need more of them.)"""
+
+
+WINDOW = 48
+"""Side of the squares into which `train_on_scenes` warps proposals."""
+FEW = STRATEGIES[:4]
+"""The strategies of selective search that are enough on scenes."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +144,7 @@ def train(
     features = np.concatenate([each.features for each in pictures])
     mean, deviation = features.mean(axis=0), features.std(axis=0) * np.sqrt(features.shape[1]) + 1e-6
     x = _with_one((features - mean) / deviation)
-    proposals = np.concatenate([each.boxes for each in pictures])
+    proposed_boxes = np.concatenate([each.boxes for each in pictures])
     weights, moves = [], []
     for number in range(count):
         overlap, target = _best_of_class(pictures, boxes, classes, number)
@@ -142,7 +153,7 @@ def train(
             raise ValueError(f"no proposal fits an object of class {number}: add the true boxes to them")
         weights.append(_svm(x, good, overlap < NEGATIVE, rounds, np.random.default_rng([seed, number])))
         near = overlap >= MOVED
-        moves.append(_regression(x[near], encode(target[near], proposals[near])))
+        moves.append(_regression(x[near], encode(target[near], proposed_boxes[near])))
     return Detector(mean, deviation, np.stack(weights, axis=1), np.stack(moves))
 
 
@@ -199,6 +210,26 @@ def _regression(x: np.ndarray, targets: np.ndarray, penalty: float = 1.0) -> np.
     kernel = x[:, :-1] @ x[:, :-1].T + penalty * np.eye(len(x))
     slopes = x[:, :-1].T @ np.linalg.solve(kernel, targets - middle)
     return np.concatenate([slopes, middle[None]])
+
+
+def truth_of(data: LabelledImages) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """For each picture its boxes (m, 4) and classes (m,)."""
+    there = data.classes >= 0
+    boxes = [b[k].astype(np.float64) for b, k in zip(data.boxes, there, strict=True)]
+    return boxes, [c[k] for c, k in zip(data.classes, there, strict=True)]
+
+
+def proposed(pictures: Sequence[np.ndarray] | np.ndarray, most: int) -> list[np.ndarray]:
+    """Proposals of selective search for each picture."""
+    return [proposals.selective_search(image, most, strategies=FEW) for image in pictures]
+
+
+def train_on_scenes(backbone: keras.Model, data: LabelledImages, most: int = 60) -> Detector:
+    """R-CNN on scenes, the true boxes added to the proposals."""
+    boxes, classes = truth_of(data)
+    found = [np.concatenate(pair) for pair in zip(proposed(data.images, most), boxes, strict=True)]
+    seen = [regions(backbone, im, b, WINDOW) for im, b in zip(data.images, found, strict=True)]
+    return train(seen, boxes, classes, len(data.class_names))
 
 
 # --- answering ------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from course_utils.networks import gradients
+
 if TYPE_CHECKING:
     import keras
 
@@ -190,3 +192,33 @@ def convolution_to_dense(kernel: np.ndarray, height: int, width: int, padding: s
                     if 0 <= y < height and 0 <= x < width:
                         matrix[y, x, :, i, j, :] = kernel[a, b]
     return matrix.reshape(height * width * channels, out_h * out_w * filters)
+
+
+def crop_scores(classifier: keras.Model, x: np.ndarray, stride: int, batch: int = 64) -> np.ndarray:
+    """What a converted classifier gives in one pass, the slow way: on every crop of its own input size.
+
+    Args:
+        classifier: from x (N, h, w, 3) to (N, classes).
+        x: one preprocessed picture (H, W, 3), at least h x w.
+        stride: pixels from one crop to the next.
+        batch: crops in one step.
+
+    Returns:
+        float32 (rows, columns, classes): the crop of (i, j) begins at pixel (i * stride, j * stride).
+
+    Raises:
+        ValueError: the picture is smaller than a crop.
+
+    Notebooks 04 and 05.
+    """
+    height, width = classifier.input_shape[1:3]
+    if x.shape[0] < height or x.shape[1] < width:
+        raise ValueError(f"a picture of {x.shape[0]} x {x.shape[1]} has no crop of {height} x {width}")
+    every = np.lib.stride_tricks.sliding_window_view(x, (height, width), axis=(0, 1))[::stride, ::stride]
+    rows, columns = every.shape[:2]
+    row, column = np.indices((rows, columns)).reshape(2, -1)
+    answers = [
+        gradients.forward(classifier, every[row[some], column[some]].transpose(0, 2, 3, 1))
+        for some in (slice(i, i + batch) for i in range(0, rows * columns, batch))
+    ]
+    return np.concatenate(answers).reshape(rows, columns, -1)

@@ -8,14 +8,13 @@ way that all this replaces.
 from course_utils.segmentation.answers import label_map, load, memory_mb, scores, tiled
 from course_utils.segmentation.masks import overlay, palette, read_mask, resize_mask, write_mask
 from course_utils.segmentation.metrics import Quality, confusion_matrix, position_prior, quality
-from course_utils.segmentation.shifts import averaged_scores, crop_scores, shift_and_stitch
+from course_utils.segmentation.shifts import averaged_scores, shift_and_stitch
 from course_utils.segmentation.smoothing import guided_filter, superpixel_vote
 
 __all__ = [
     "Quality",
     "averaged_scores",
     "confusion_matrix",
-    "crop_scores",
     "guided_filter",
     "label_map",
     "load",

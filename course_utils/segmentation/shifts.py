@@ -1,4 +1,4 @@
-"""One pass over a large picture, and what it replaces: crops, and shifted passes stitched. Notebook 05."""
+"""A coarse network's answer made dense: shifted passes stitched, passes averaged. Notebook 05."""
 
 from __future__ import annotations
 
@@ -11,27 +11,6 @@ from course_utils.pictures import images
 
 if TYPE_CHECKING:
     import keras
-
-
-def crop_scores(model: keras.Model, x: np.ndarray, stride: int, batch: int = 36) -> np.ndarray:
-    """The slow way: a classifier on every crop of its own input size.
-
-    Args:
-        model: (N, S, S, 3) -> (N, classes).
-        x: (H, W, 3), preprocessed, at least S x S.
-        stride: pixels from one crop to the next.
-        batch: crops in one step.
-
-    Returns:
-        float32 (h, w, classes), h = (H - S) // stride + 1.
-    """
-    _, height, width, _ = model.input_shape
-    rows, columns = (range(0, n - s + 1, stride) for n, s in zip(x.shape[:2], (height, width), strict=True))
-    crops = [x[i : i + height, j : j + width] for i in rows for j in columns]
-    if not crops:
-        raise ValueError(f"a picture of {x.shape[0]} x {x.shape[1]} has no crop of {height} x {width}")
-    parts = [gradients.forward(model, np.stack(crops[i : i + batch])) for i in range(0, len(crops), batch)]
-    return np.concatenate(parts).reshape(len(rows), len(columns), -1)
 
 
 def shift_and_stitch(model: keras.Model, x: np.ndarray, stride: int, step: int) -> np.ndarray:

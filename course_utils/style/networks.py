@@ -67,7 +67,7 @@ def mean_activations(model: keras.Model, images: Sequence[Array]) -> dict[str, A
 
     Where the ReLU is a layer of its own, as in All-CNN, its output counts.
     """
-    from course_utils.features import maps as features
+    from course_utils.features.maps import tap
     from course_utils.networks import gradients, pretrained
 
     layers = chain(model)
@@ -75,7 +75,7 @@ def mean_activations(model: keras.Model, images: Sequence[Array]) -> dict[str, A
     for layer, following in zip(layers, [*layers[1:], layers[-1]], strict=True):
         if type(layer).__name__ == "Conv2D":
             ends[layer.name] = (following if type(following).__name__ == "ReLU" else layer).name
-    part = features.tap(model, list(ends.values()))
+    part = tap(model, list(ends.values()))
     sums: dict[str, Any] = dict.fromkeys(ends, 0.0)
     for image in images:
         maps = gradients.forward(part, pretrained.about(model).preprocess(image)[None])

@@ -201,8 +201,8 @@ def _full_size(problem: Problem, note: Recorder) -> Array:
 
 def deepest(layers: Sequence[str]) -> str:
     """Which of some layers of VGG-16 comes last: what a network has to be loaded until."""
-    from course_utils.features import maps as features
+    from course_utils.features.layers import layer_name
     from course_utils.networks import vgg16
 
     order = vgg16.stops_in_order()
-    return max((features.layer_name(layer) for layer in layers), key=order.index)
+    return max((layer_name(layer) for layer in layers), key=order.index)

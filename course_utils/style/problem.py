@@ -39,9 +39,10 @@ def _graph(
     model: keras.Model, content: Sequence[str], style: Sequence[str], precision: str, calm: bool
 ) -> _Graph:
     """The compiled loss, made once for each network, choice of layers, precision and penalty on noise."""
-    from course_utils.features import maps as features
+    from course_utils.features.layers import layer_name
+    from course_utils.features.maps import tap
 
-    names = [features.layer_name(layer, model) for layer in (*content, *style)]
+    names = [layer_name(layer, model) for layer in (*content, *style)]
     count = len(content)
 
     def make() -> _Graph:
@@ -50,7 +51,7 @@ def _graph(
         from course_utils.networks import gradients
 
         order = [layer.name for layer in chain(model)]
-        part = features.tap(twin(model, max(names, key=order.index), precision), names)
+        part = tap(twin(model, max(names, key=order.index), precision), names)
 
         def losses(x: Any, factors: Any, variation: Any, *wanted: Any) -> Any:
             maps = part(x, training=False)
@@ -233,10 +234,10 @@ def narrowest_side(problem: Problem, size: int) -> int:
 
 def stride(problem: Problem) -> tuple[int, str]:
     """By how much the poolings before the deepest layer shrink a picture, and that layer."""
-    from course_utils.features import maps as features
+    from course_utils.features.receptive_field import receptive_field
 
     layers = (*problem.graph.content_layers, *problem.graph.style_layers)
-    fields = {layer: features.receptive_field(problem.graph.part, layer).stride for layer in layers}
+    fields = {layer: receptive_field(problem.graph.part, layer).stride for layer in layers}
     return max((stride, layer) for layer, stride in fields.items())
 
 

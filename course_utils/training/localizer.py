@@ -2,7 +2,7 @@
 
 In most photographs of such sets the object lies in the middle and fills the picture: a network that only
 sees those learns to answer with the median box. So training shows each at many places and sizes, often on
-another background, and as close as the second look (`localization.locate`) will.
+another background, and as close as the second look (`regression.locate`) will.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import numpy as np
 
 from course_utils import runs, runtime
 from course_utils.datasets import LabelledImages, augment, backgrounds, boxes_from_csv
-from course_utils.localization import boxes as box_tools
-from course_utils.localization import regression as localization
+from course_utils.localization import regression
+from course_utils.localization.boxes import class_median_boxes, from_window, median_box, to_window
+from course_utils.localization.losses import compile_localizer, targets
 from course_utils.networks import localizer, pretrained, weight_files
 from course_utils.pictures import images
 from course_utils.training import fit as training
@@ -113,18 +114,7 @@ def _moved(box: np.ndarray, place: tuple[int, ...], size: tuple[int, int]) -> np
     """A box of a picture of this size, when the picture is squeezed into a place of it."""
     height, width = size
     shares = np.asarray(box) / np.array([width, height, width, height])
-    return localization.from_window(shares[None], np.array([place], np.float64))[0]
-
-
-def medians(boxes: np.ndarray, classes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The median box (4,) and that of each class (count, 4): the medians of their four borders.
-
-    (Medians of x, y, w, h would be a box less in the middle, and a weaker trivial answer.)
-    """
-    edges = box_tools.to_corners(boxes)
-    every = [np.median(edges, axis=0), *(np.median(edges[classes == c], axis=0) for c in range(count))]
-    found = box_tools.from_corners(np.array(every))
-    return found[0], found[1:]
+    return from_window(shares[None], np.array([place], np.float64))[0]
 
 
 # --- views ----------------------------------------------------------------------------------------------
@@ -190,7 +180,7 @@ def views(
     share = np.where(filled[:, None, None], down[:, :, None] * across[:, None, :], 1)[..., None]
     out = (share * out + (1 - share) * other).astype(np.float32)
     out[mirrored] = out[mirrored, :, ::-1]
-    found = localization.to_window(boxes, window)
+    found = to_window(boxes, window)
     found[mirrored, 0] = 1 - found[mirrored, 0] - found[mirrored, 2]
     corners = np.clip(np.concatenate([found[:, :2], found[:, :2] + found[:, 2:]], axis=1), 0, 1)
     corners[:, 2:] -= corners[:, :2]
@@ -243,7 +233,7 @@ def batches(recipe: Recipe, data: LabelledImages) -> Callable[[int], Iterator[tu
         for start in range(0, len(data) - recipe.batch + 1, recipe.batch):
             pick = order[start : start + recipe.batch]
             x, boxes = views(data.images[pick], shares[pick], behind, recipe, rng)
-            truth = localization.targets(data.classes[pick, 0], boxes, len(data.class_names))
+            truth = targets(data.classes[pick, 0], boxes, len(data.class_names))
             yield images.preprocess(x), truth
 
     return one_epoch
@@ -264,7 +254,7 @@ def build(recipe: Recipe, data: LabelledImages) -> tuple[keras.Model, float]:
         layer.trainable = not layer.name.startswith(recipe.frozen)
     optimizer = optimizers.AdamW(recipe.rate, weight_decay=recipe.decay, global_clipnorm=1.0)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
-    return localization.compile_localizer(model, optimizer, recipe.loss, recipe.box_weight), scale
+    return compile_localizer(model, optimizer, recipe.loss, recipe.box_weight), scale
 
 
 def train(
@@ -335,9 +325,9 @@ def load(data: str | Path, csv_file: str | Path | None = None) -> LabelledImages
 
 
 def measure(model: keras.Model, data: LabelledImages, **how: Any) -> dict[str, float]:
-    """`localization.quality` of a model on pictures of one object."""
-    found = localization.locate(model, data.images, **(LOOKS | how))
-    return localization.quality(found, data.boxes[:, 0], data.classes[:, 0], data.class_names)
+    """`regression.quality` of a model on pictures of one object."""
+    found = regression.locate(model, data.images, **(LOOKS | how))
+    return regression.quality(found, data.boxes[:, 0], data.classes[:, 0], data.class_names)
 
 
 def _validate(model: keras.Model, held: LabelledImages) -> dict[str, float]:
@@ -352,9 +342,10 @@ def _validate(model: keras.Model, held: LabelledImages) -> dict[str, float]:
 def trivial(used: LabelledImages, asked: LabelledImages) -> dict[str, dict[str, float]]:
     """What the median box, and the median box of the (given) class, reach."""
     truth, labels, names = asked.boxes[:, 0], asked.classes[:, 0], asked.class_names
-    one, each = medians(used.boxes[:, 0], used.classes[:, 0], len(names))
+    one = median_box(used.boxes[:, 0])
+    each = class_median_boxes(used.boxes[:, 0], used.classes[:, 0], len(names))
     answers = {"median_box": np.tile(one, (len(truth), 1)), "class_median_box": each[labels]}
-    facts = {name: localization.quality(found, truth, labels, names) for name, found in answers.items()}
+    facts = {name: regression.quality(found, truth, labels, names) for name, found in answers.items()}
     share = np.bincount(labels, minlength=len(names))[np.bincount(used.classes[:, 0]).argmax()] / len(labels)
     return facts | {"majority_class": {"accuracy": float(share)}}
 
@@ -372,7 +363,7 @@ def _finish(
     """Measure what will ship (rounded to float16, run in float32) and write everything."""
     runtime.start(recipe.seed, "float32")
     path = weight_files.save(out / "weights.npz", weights)
-    model = localization.load(path)
+    model = regression.load(path)
     part, pictures = judged
     canvases = on_canvases(pictures)
     metrics: dict[str, Any] = {}

@@ -2,7 +2,7 @@
 
 OverFeat (Sermanet et al. 2014): a network trained on windows of one size is slid over larger pictures.
 Cropping each window computes what neighbours share again and again; with the dense layers turned into
-convolutions (`models.convert`) the whole picture goes through once. For a network without padding both
+convolutions (`networks.convert`) the whole picture goes through once. For a network without padding both
 give the same numbers; with padding, crops see zeros where the whole picture has more picture.
 """
 
@@ -14,13 +14,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from course_utils.localization.boxes import greedy_merge
-from course_utils.localization.regression import Found
-from course_utils.networks import convert, gradients, pretrained
+from course_utils.datasets.labelled import LabelledImages
+from course_utils.localization.boxes import Found, greedy_merge, to_window
+from course_utils.localization.regression import train_heads
+from course_utils.localization.views import window_maps
+from course_utils.networks import convert, gradients, localizer, pretrained, weight_files
 from course_utils.pictures import images
 
 if TYPE_CHECKING:
     import keras
+
+WINDOW = 48
+"""Side of the windows that `train_window` learns from."""
+SCALES = (0.5, 0.65, 0.8, 1.0, 1.3)
+"""Sizes in which scenes of 96 pixels are searched."""
 
 
 @dataclass(frozen=True)
@@ -62,29 +69,10 @@ def branch(model: keras.Model, output: int) -> keras.Model:
     return Model(model.input, model.outputs[output], name=f"{model.name}_{output}")
 
 
-def crop_scores(classifier: keras.Model, x: np.ndarray, stride: int, batch: int = 64) -> np.ndarray:
-    """Scores of every window by cropping it: the slow way.
-
-    Args:
-        classifier: from x (N, S, S, 3) to (N, classes).
-        x: one preprocessed picture (H, W, 3), at least S each way.
-
-    Returns:
-        float32 (rows, columns, classes): the window of (i, j) begins at pixel (i * stride, j * stride).
-    """
-    side = classifier.input_shape[1]
-    every = np.lib.stride_tricks.sliding_window_view(x, (side, side), axis=(0, 1))[::stride, ::stride]
-    rows, columns = every.shape[:2]
-    crops = every.reshape(-1, x.shape[-1], side, side).transpose(0, 2, 3, 1)
-    answers = [
-        gradients.forward(classifier, np.ascontiguousarray(crops[i : i + batch]))
-        for i in range(0, len(crops), batch)
-    ]
-    return np.concatenate(answers).reshape(rows, columns, -1)
-
-
 def slide_scores(slide: Slider, x: np.ndarray) -> np.ndarray:
-    """The same in one pass: (H, W, 3) -> float32 (rows, columns, classes).
+    """Scores of every window in one pass: (H, W, 3) -> float32 (rows, columns, classes).
+
+    The slow way to the same is `convert.crop_scores`.
 
     Raises:
         ValueError: the picture is smaller than the window.
@@ -129,7 +117,7 @@ def detect(
 
     Sermanet et al. (2014), section 4.
     """
-    boxes, scores = windows(slide, image, scales, regress)
+    boxes, scores = scan(slide, image, scales, regress)
     parts = []
     for number in range(scores.shape[1]):
         chosen = scores[:, number] >= least
@@ -143,7 +131,7 @@ def detect(
     return Found(*(part[order] for part in every))
 
 
-def windows(
+def scan(
     slide: Slider, image: np.ndarray, scales: Sequence[float], regress: Slider | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """All windows of all scales: boxes (N, 4) in pixels of the picture, scores (N, classes)."""
@@ -165,3 +153,56 @@ def windows(
     if not boxes:
         raise ValueError(f"at no scale is a picture of {height} x {width} as large as the window")
     return np.concatenate(boxes), np.concatenate(scores)
+
+
+# --- learning from windows ------------------------------------------------------------------------------
+
+
+def training_windows(
+    data: LabelledImages, each: int = 2, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Square windows around objects, and as many beside them.
+
+    Returns:
+        the pictures' numbers (N,), windows (N, 4), classes (N,), where the last class is "nothing", and
+        boxes (N, 4) in shares of the windows; for nothing the whole window.
+    """
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i, (box, label) in enumerate(zip(data.boxes[:, 0], data.classes[:, 0], strict=True)):
+        for _ in range(each):
+            side = max(box[2:]) / rng.uniform(0.55, 0.95)
+            corner = box[:2] - rng.random(2) * (side - box[2:])
+            rows.append((i, *corner, side, side, label))
+            side = rng.uniform(0.35, 0.95) * data.images.shape[1]
+            window = np.array([*rng.uniform(-0.1, 1, 2) * (data.images.shape[1] - side), side, side])
+            if _seen(box, window) < 0.4:
+                rows.append((i, *window, len(data.class_names)))
+    table = np.array(rows)
+    number, windows, labels = table[:, 0].astype(int), table[:, 1:5], table[:, 5].astype(int)
+    shares = to_window(data.boxes[number, 0], windows)
+    return number, windows, labels, np.where(labels[:, None] < len(data.class_names), shares, [[0, 0, 1, 1]])
+
+
+def _seen(box: np.ndarray, window: np.ndarray) -> float:
+    """The share of a box inside a window, or of the window inside the box, whichever is larger."""
+    low = np.maximum(box[:2], window[:2])
+    common = np.prod(np.maximum(np.minimum(box[:2] + box[2:], window[:2] + window[2:]) - low, 0))
+    return float(common / min(np.prod(box[2:]), np.prod(window[2:])))
+
+
+def train_window(
+    backbone: keras.Model, data: LabelledImages, epochs: int = 20
+) -> tuple[keras.Model, Slider, Slider]:
+    """A network for windows of 48 pixels: the model itself, and both heads ready to slide."""
+    number, windows, labels, shares = training_windows(data)
+    maps = window_maps(backbone, data.images[number], windows, WINDOW)
+    scale = float(1 / np.sqrt(np.mean(maps**2)))
+    count = len(data.class_names) + 1
+    flat = localizer.Heads("dense", channels=32, units=128, dropout=0.3)
+    heads = train_heads(maps * scale, labels, shares, count, heads=flat, epochs=epochs)
+    model = localizer.build(backbone, count, flat, size=WINDOW)
+    known = localizer.reduced(weight_files.of(heads), scale)
+    weight_files.put(model, known, "the heads", only=["reduce", "fc", "classes", "box"])
+    slides = [slider(branch(model, i)) for i in (0, 1)]
+    return model, slides[0], slides[1]

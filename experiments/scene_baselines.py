@@ -1,7 +1,7 @@
 """What answers without any learning reach on scenes: every result stands beside them.
 
-`scenes.baselines("test")` measures them; `python -m course_utils.datasets.scene_baselines` does so for the
-test split and writes the record `scenes_baselines`, from which the notebooks take them. Notebook 04.
+`python -m experiments.scene_baselines` measures them on the test split and writes the record
+`scenes_baselines`, from which the notebooks take them. Notebook 04.
 """
 
 from __future__ import annotations
@@ -12,8 +12,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from course_utils.datasets.labelled import IGNORED, LabelledImages, tight_box
-from course_utils.datasets.scenes import compose, thumbnails
+from course_utils.datasets import LabelledImages, scenes
+from course_utils.datasets.labelled import IGNORED
+from course_utils.localization.boxes import class_median_boxes, median_box, pair_iou
+from course_utils.localization.parts import pck
+from course_utils.localization.trivial import largest_blob
+from course_utils.segmentation.metrics import confusion_matrix, position_prior, quality
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,10 @@ def measure(
     Returns:
         One `Baseline` for each answer. Where it says so, the class is given to it.
     """
-    seen = compose(made_from, seed=seed, split="train", workers=workers)
-    asked = compose(n, seed=seed, split=split, workers=workers)
-    small_seen = thumbnails(made_from, seed=seed, split="train", workers=workers)
-    small_asked = thumbnails(n, seed=seed, split=split, workers=workers)
+    seen = scenes(made_from, seed=seed, split="train", workers=workers)
+    asked = scenes(n, seed=seed, split=split, workers=workers)
+    small_seen = scenes.thumbnails(made_from, seed=seed, split="train", workers=workers)
+    small_asked = scenes.thumbnails(n, seed=seed, split=split, workers=workers)
     return [
         *_boxes(seen, asked),
         *_classes("scenes", seen, asked),
@@ -62,55 +66,19 @@ def measure(
     ]
 
 
-def overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of box i with the other box i; (N, 4) each -> (N,)."""
-    low = np.maximum(boxes[:, :2], others[:, :2])
-    high = np.minimum(boxes[:, :2] + boxes[:, 2:], others[:, :2] + others[:, 2:])
-    common = np.prod(np.maximum(high - low, 0), axis=1)
-    return common / np.maximum(np.prod(boxes[:, 2:], axis=1) + np.prod(others[:, 2:], axis=1) - common, 1e-9)
-
-
-def largest_blob(image: np.ndarray) -> tuple[int, int, int, int]:
-    """The box around the largest patch whose colour differs from the picture's border.
-
-    Args:
-        image: uint8 (H, W, 3).
-
-    Returns:
-        x, y, w, h; "differs" means beyond Otsu's threshold (Otsu, 1979) of the distances in colour.
-    """
-    from scipy import ndimage
-    from skimage.filters import threshold_otsu
-
-    pixels = image.astype(np.float64)
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    distance = np.sqrt(((pixels - np.median(border, axis=0)) ** 2).sum(axis=-1))
-    patches, count = ndimage.label(distance > threshold_otsu(distance))
-    if not count:
-        return 0, 0, image.shape[1], image.shape[0]
-    return tight_box(patches == 1 + np.argmax(np.bincount(patches.ravel())[1:]))
-
-
 def _boxes(seen: LabelledImages, asked: LabelledImages) -> list[Baseline]:
     truth, labels = asked.boxes[:, 0], asked.classes[:, 0]
-    one = np.median(seen.boxes[:, 0], axis=0)
-    of_class = _class_medians(seen, seen.boxes[:, 0])
+    of_class = class_median_boxes(seen.boxes[:, 0], seen.classes[:, 0], len(seen.class_names))
     answers = {
-        "one box for all (median)": np.broadcast_to(one, truth.shape),
+        "one box for all (median)": np.tile(median_box(seen.boxes[:, 0]), (len(truth), 1)),
         "median box of the class, class given": of_class[labels],
         "largest colour blob": np.array([largest_blob(image) for image in asked.images], np.float32),
     }
-    found = {name: overlap(boxes, truth) for name, boxes in answers.items()}
+    found = {name: pair_iou(boxes, truth) for name, boxes in answers.items()}
     return [
         Baseline("scenes", name, mean_iou=float(iou.mean()), over_half=float((iou >= 0.5).mean()))
         for name, iou in found.items()
     ]
-
-
-def _class_medians(seen: LabelledImages, values: np.ndarray) -> np.ndarray:
-    return np.stack(
-        [np.median(values[seen.classes[:, 0] == c], axis=0) for c in range(len(seen.class_names))]
-    )
 
 
 def _classes(pictures: str, seen: LabelledImages, asked: LabelledImages) -> list[Baseline]:
@@ -128,17 +96,18 @@ def _classes(pictures: str, seen: LabelledImages, asked: LabelledImages) -> list
 
 def _masks(seen: LabelledImages, asked: LabelledImages) -> list[Baseline]:
     count = len(asked.mask_names)
-    votes = np.stack([(seen.masks == c).sum(axis=0) for c in range(count)])
     of_colour = np.zeros((16**3, count), np.int64)
     labelled = seen.masks != IGNORED
     np.add.at(of_colour, (_colour_number(seen.images)[labelled], seen.masks[labelled]), 1)
     answers = {
         "every pixel background": np.zeros(asked.masks.shape, np.int64),
-        "most frequent label of the place": np.broadcast_to(votes.argmax(axis=0), asked.masks.shape),
+        "most frequent label of the place": np.broadcast_to(
+            position_prior(seen.masks, count), asked.masks.shape
+        ),
         "most frequent label of the pixel's colour": of_colour.argmax(axis=1)[_colour_number(asked.images)],
     }
     return [
-        Baseline("scenes", name, mean_iu=_mean_iu(answer, asked.masks, count))
+        Baseline("scenes", name, mean_iu=quality(confusion_matrix(asked.masks, answer, count)).mean_iu)
         for name, answer in answers.items()
     ]
 
@@ -149,22 +118,11 @@ def _colour_number(pictures: np.ndarray) -> np.ndarray:
     return (red * 16 + green) * 16 + blue
 
 
-def _mean_iu(answer: np.ndarray, truth: np.ndarray, count: int) -> float:
-    judged = truth != IGNORED
-    shares = []
-    for c in range(count):
-        said, true = (answer == c) & judged, truth == c
-        shares.append((said & true).sum() / max((said | true).sum(), 1))
-    return float(np.mean(shares))
-
-
 def _keypoints(seen: LabelledImages, asked: LabelledImages) -> Baseline:
-    answer = _class_medians(seen, seen.keypoints[:, 0])[asked.classes[:, 0]]
-    apart = np.sqrt(((answer - asked.keypoints[:, 0]) ** 2).sum(axis=-1))
-    near = apart <= 0.1 * asked.boxes[:, 0, 2:].max(axis=-1, keepdims=True)
-    return Baseline(
-        "scenes", "median key points of the class, class given", pck=float(near[asked.visible[:, 0]].mean())
-    )
+    points, known = seen.keypoints[:, 0], seen.classes[:, 0]
+    medians = np.stack([np.median(points[known == c], axis=0) for c in range(len(seen.class_names))])
+    near = pck(medians[asked.classes[:, 0]], asked.keypoints[:, 0], asked.visible[:, 0], asked.boxes[:, 0])
+    return Baseline("scenes", "median key points of the class, class given", pck=near)
 
 
 def write_record(n: int = 1000, seed: int = 0) -> None:
@@ -173,7 +131,7 @@ def write_record(n: int = 1000, seed: int = 0) -> None:
 
     start = time.perf_counter()
     rows = measure("test", n, seed)
-    test = compose(n, seed=seed, split="test")
+    test = scenes(n, seed=seed, split="test")
     digest = hashlib.sha256(test.images.tobytes() + test.masks.tobytes() + test.boxes.tobytes())
     baselines = {
         f"{row.pictures}: {row.answer}": {
@@ -183,7 +141,7 @@ def write_record(n: int = 1000, seed: int = 0) -> None:
     }
     runs.record(
         "scenes_baselines",
-        command="python -m course_utils.datasets.scene_baselines",
+        command="python -m experiments.scene_baselines",
         seed=seed,
         precision="float32",
         minutes=(time.perf_counter() - start) / 60,
