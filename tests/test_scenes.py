@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from course_utils.datasets import backgrounds, cutouts, scene_baselines, scenes
+from course_utils.datasets import backgrounds, cutouts, scenes
 from course_utils.datasets.labelled import PER_PICTURE
 from course_utils.pictures import images, resampling
 
@@ -455,40 +455,3 @@ def test_an_object_of_ones_own():
     assert made.class_names == ("cat", "stone")
     assert made.keypoints.shape == (6, 2, 5, 2)
     assert not made.visible[made.classes == 1].any()
-
-
-# --- trivial answers ----------------------------------------------------------------------------
-
-
-def test_baselines_answer_every_question():
-    rows = scene_baselines.measure("test", n=24, made_from=60)
-    by_name = {(row.pictures, row.answer): row for row in rows}
-    assert len(by_name) == len(rows)
-    blob = by_name["scenes", "largest colour blob"]
-    assert 0.3 < blob.mean_iou < 0.9
-    background = by_name["scenes", "every pixel background"]
-    assert background.mean_iu == pytest.approx(1 / 7, abs=0.06)
-    for row in rows:
-        shares = [row.mean_iou, row.over_half, row.accuracy, row.mean_iu, row.pck]
-        assert any(share is not None for share in shares)
-        assert all(share is None or 0 <= share < 1 for share in shares)
-
-
-def test_overlap_by_counting_pixels():
-    rng = np.random.default_rng(0)
-    boxes = rng.integers(0, 10, (40, 4)) + [0, 0, 1, 1]
-    others = rng.integers(0, 10, (40, 4)) + [0, 0, 1, 1]
-    got = scene_baselines.overlap(boxes.astype(float), others.astype(float))
-    for a, b, share in zip(boxes, others, got, strict=True):
-        drawn = np.zeros((2, 32, 32), bool)
-        for canvas, (x, y, w, h) in zip(drawn, (a, b), strict=True):
-            canvas[y : y + h, x : x + w] = True
-        assert share == pytest.approx(intersection_over_union(drawn[0], drawn[1]))
-
-
-def test_the_largest_blob():
-    image = np.full((40, 50, 3), 90, np.uint8)
-    image[10:30, 5:20] = [200, 40, 40]
-    image[33:36, 40:44] = [200, 40, 40]
-    assert scene_baselines.largest_blob(image) == (5, 10, 15, 20)
-    assert scene_baselines.largest_blob(np.full((9, 9, 3), 7, np.uint8)) == (0, 0, 9, 9)

@@ -317,7 +317,7 @@ def without_padding(keras):
 def test_shift_and_stitch_equals_every_shifted_crop(without_padding, step, size):
     model, converted = without_padding
     x = np.random.default_rng(0).normal(size=(*size, 3)).astype(np.float32)
-    direct = shifts.crop_scores(model, x, step)
+    direct = convert.crop_scores(model, x, step)
     stitched = shifts.shift_and_stitch(converted, x, stride=4, step=step)
     assert stitched.shape == ((size[0] - 22) // step + 1, (size[1] - 22) // step + 1, 4)
     np.testing.assert_allclose(stitched, direct, atol=1e-5)
@@ -328,7 +328,7 @@ def test_impossible_shifts_are_named(without_padding):
     with pytest.raises(ValueError, match="does not divide"):
         shifts.shift_and_stitch(converted, np.zeros((30, 30, 3), np.float32), 4, 3)
     with pytest.raises(ValueError, match="no crop"):
-        shifts.crop_scores(model, np.zeros((20, 30, 3), np.float32), 4)
+        convert.crop_scores(model, np.zeros((20, 30, 3), np.float32), 4)
 
 
 def test_averaged_scores_are_the_mean_over_the_places(without_padding):

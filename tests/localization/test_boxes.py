@@ -123,3 +123,31 @@ def test_without_detections_or_without_truth():
     none = np.zeros((0, 4))
     assert boxes.precision_recall([none], [np.zeros(0)], [np.ones((1, 4))]).average_precision == 0
     assert np.isnan(boxes.precision_recall([np.ones((1, 4))], [np.ones(1)], [none]).average_precision)
+
+
+def test_windows_and_back():
+    rng = np.random.default_rng(0)
+    found, windows = (rng.uniform(1, 50, (9, 4)) for _ in range(2))
+    there = boxes.to_window(found, windows)
+    np.testing.assert_allclose(boxes.from_window(there, windows), found)
+    np.testing.assert_allclose(boxes.to_window(windows, windows), [[0, 0, 1, 1]] * 9, atol=1e-12)
+    wide = boxes.enlarged(windows, 1.5)
+    np.testing.assert_allclose(wide[:, :2] + wide[:, 2:] / 2, windows[:, :2] + windows[:, 2:] / 2)
+    np.testing.assert_allclose(wide[:, 2:], windows[:, 2:] * 1.5)
+
+
+def test_median_boxes_are_medians_of_borders():
+    found = np.array([[0, 0, 10, 10], [0, 0, 10, 10], [6, 0, 10, 30], [4, 4, 2, 2.0]])
+    # the left borders are 0 0 4 6, the right ones 6 10 10 16
+    np.testing.assert_allclose(boxes.median_box(found), [2, 0, 8, 10])
+    each = boxes.class_median_boxes(found, np.array([0, 0, 0, 1]), 3)
+    np.testing.assert_allclose(each, [[0, 0, 10, 10], [4, 4, 2, 2], [2, 0, 8, 10]])
+    with pytest.raises(ValueError, match="no box"):
+        boxes.median_box(np.zeros((0, 4)))
+
+
+def test_pairs_have_the_diagonal_of_the_table():
+    rng = np.random.default_rng(0)
+    first, second = (rng.uniform(0, 9, (20, 4)) for _ in range(2))
+    np.testing.assert_array_equal(boxes.pair_iou(first, second), np.diag(boxes.iou(first, second)))
+    assert boxes.pair_iou(np.zeros((0, 4)), np.zeros((0, 4))).shape == (0,)
