@@ -91,7 +91,9 @@ def test_features_of_warped_crops(backbone, photographs):
     assert crops.shape == (1, 32, 32, 3) and crops[0, 8:24, 8:24, 0].min() > 150
     found = rcnn.regions(backbone, image, np.concatenate([box, box]), size=32)
     assert found.features.shape == (2, 4 * 16)
-    np.testing.assert_allclose(found.features[0], found.features[1], rtol=1e-5)
+    np.testing.assert_allclose(
+        found.features[0], found.features[1], rtol=1e-4
+    )  # a batch rounds each differently
     assert rcnn.regions(backbone, image, np.zeros((0, 4)), size=32).features.shape == (0, 64)
 
 
