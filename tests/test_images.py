@@ -459,3 +459,22 @@ def test_to_uint8_rounds_and_clips() -> None:
     np.testing.assert_array_equal(
         images.to_uint8(np.array([-3.0, 0.4, 0.6, 254.6, 300.0])), [0, 0, 1, 255, 255]
     )
+
+
+def test_addresses_as_people_type_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A space is no reason for a traceback, nor is an answer that is no HTTP."""
+    import http.client
+    import urllib.request
+
+    asked = []
+
+    def answer(request: urllib.request.Request, timeout: float) -> None:
+        asked.append(request.full_url)
+        raise http.client.BadStatusLine("SSH-2.0-OpenSSH")
+
+    monkeypatch.setattr(urllib.request, "urlopen", answer)
+    with pytest.raises(OSError, match="can't be fetched"):
+        images.read("http://localhost/my photo é.jpg")
+    assert asked == ["http://localhost/my%20photo%20%C3%A9.jpg"]
+    with pytest.raises(OSError, match="can't be fetched"):
+        images.read("http://[broken/x.jpg")

@@ -9,7 +9,9 @@ what is heavy is imported inside the commands.
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
 import os
 import pkgutil
 import sys
@@ -70,6 +72,7 @@ def _only_in_a_checkout(name: str) -> None:
 
 def main() -> None:
     """Run the `course` command; an error is told in one line, with COURSE_TRACEBACK=1 in full."""
+    _say_it_anyway()
     try:
         build()()
     except (ValueError, OSError, ModuleNotFoundError) as error:
@@ -79,6 +82,24 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+PLAIN = {"●": "*", "○": ".", "…": "...", "“": '"', "”": '"', "’": "'", "–": "-", "×": "x", "→": "->"}
+
+
+def _say_it_anyway() -> None:
+    """Where the terminal's encoding lacks a character (cp1252, cp437), a plain one takes its place."""
+
+    def plain(error: UnicodeError) -> tuple[str, int]:
+        if not isinstance(error, UnicodeEncodeError):
+            raise error
+        missing = error.object[error.start : error.end]
+        return "".join(PLAIN.get(each, "?") for each in missing), error.end
+
+    codecs.register_error("course", plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="course")
 
 
 def _told(error: Exception) -> str:

@@ -39,11 +39,12 @@ class Outcome:
         return math.ceil(self.peak_mb / 100) / 10
 
 
-def find(wanted: Sequence[str] = ()) -> list[Path]:
+def find(wanted: Sequence[str] = (), anywhere: bool = False) -> list[Path]:
     """The notebooks that are asked for, in their order.
 
     Args:
         wanted: numbers ("2", "02"), names ("02_feature_maps"), or "all"; nothing means all.
+        anywhere: take a path of any notebook, too, such as "my/02_feature_maps.ipynb".
 
     Raises:
         FileNotFoundError: there are none, as in an installation without the checkout.
@@ -58,12 +59,26 @@ def find(wanted: Sequence[str] = ()) -> list[Path]:
         return there
     found = []
     for word in wanted:
-        name = Path(word).stem
+        path = Path(word)
+        if path.suffix == ".ipynb" or len(path.parts) > 1:
+            found.append(_by_path(path, there, anywhere))
+            continue
+        name = path.stem
         hits = [path for path in there if name == path.stem or name.zfill(2) == path.stem[:2]]
         if not hits:
             raise ValueError(f"no notebook {word!r}; there are: {', '.join(path.stem for path in there)}")
         found += hits
     return sorted(set(found))
+
+
+def _by_path(path: Path, there: Sequence[Path], anywhere: bool) -> Path:
+    """A notebook that is named by its path: that very file, not one that is called the same."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no notebook {path}: check the spelling and the folder")
+    own = [each for each in there if each.samefile(path)]
+    if not own and not anywhere:
+        raise ValueError(f"{path} is not one of the course's own notebooks, which this command is for")
+    return own[0] if own else path
 
 
 def save(notebook: Any, path: Path) -> None:

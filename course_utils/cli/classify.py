@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from course_utils.cli import _outputs
+
 if TYPE_CHECKING:
     from course_utils.networks.pretrained import Prediction
 
@@ -35,11 +37,17 @@ def classify(
     how: Annotated[
         str, typer.Option(help="crop: the square in the middle; squash: all of it, squeezed.")
     ] = "crop",
+    overwrite: _outputs.Overwrite = False,
 ) -> None:
     """Name what is in pictures, with VGG-16.
 
     A picture that can't be read is named on the way, the others are answered, and the exit status is 1.
     """
+    if csv_file:
+        line = ",".join(COLUMNS)
+        csv_file = _outputs.file(
+            csv_file, inputs=pictures, overwrite=overwrite, option="--csv", first_line=line
+        )
     if how not in ("crop", "squash"):
         raise ValueError(f"--how {how}: crop and squash exist")
     from course_utils import runtime

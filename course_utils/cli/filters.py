@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from course_utils.cli import _outputs
+
 
 def register(app: typer.Typer) -> None:
     """Add `course filters`."""
@@ -29,6 +31,7 @@ def filters(
         str, typer.Option(help="auto, imagenet, course, or a weight file (.npz, .h5, .keras).")
     ] = "auto",
     seed: Annotated[int, typer.Option(help="Of the noise at the start.")] = 0,
+    overwrite: _outputs.Overwrite = False,
 ) -> None:
     """Find the pictures that excite a layer's filters most, and put them on one sheet."""
     from course_utils import filters as package
@@ -36,6 +39,7 @@ def filters(
     from course_utils.networks import pretrained
     from course_utils.pictures import images
 
+    out = _outputs.file(out, suffixes=tuple(images.FORMATS), overwrite=overwrite)
     runtime.start(seed=seed)
     model = _model(weights, layer)
     changes: dict[str, Any] = {} if steps is None else {"steps": steps}

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from course_utils.cli import _outputs
+
 COLUMNS = ("file", "class", "score", "x", "y", "w", "h")
 TOGETHER = 16  # pictures in memory at once
 Row = tuple[str, ...]
@@ -26,12 +28,14 @@ def localize(
     csv_file: Annotated[Path, typer.Option("--csv", help=f"Write {', '.join(COLUMNS)} to this file.")],
     looks: Annotated[int, typer.Option(min=1, max=4, help="2: look again at the box found.")] = 2,
     mirror: Annotated[bool, typer.Option(help="Look at each mirrored, too.")] = True,
+    overwrite: _outputs.Overwrite = False,
 ) -> None:
     """Name the one object in each picture and box it: x, y, w, h in pixels of the picture as it is.
 
     A picture that can't be read is named on the way, the others are answered, and the exit status is 1.
     """
     files = pictures_in(folder)
+    csv_file = _outputs.file(csv_file, overwrite=overwrite, option="--csv", first_line=",".join(COLUMNS))
     from course_utils import runtime
     from course_utils.localization import regression
     from course_utils.networks import pretrained
@@ -63,7 +67,13 @@ def pictures_in(folder: Path) -> list[str]:
 
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in images.SUFFIXES and p.is_file())
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in images.SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)  # thumbnails and such
+    )
     if not found:
         raise ValueError(f"{folder} holds no pictures ({', '.join(images.SUFFIXES)})")
     return [path.relative_to(folder).as_posix() for path in found]

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from course_utils.cli import _outputs
+
 
 def register(app: typer.Typer) -> None:
     """Add `course poster`."""
@@ -21,19 +23,20 @@ def poster(
     size: Annotated[int, typer.Option(min=96, help="Longer side at which the network works.")] = 320,
     steps: Annotated[int, typer.Option(min=1, help="Of painting; a tenth of them of dreaming.")] = 100,
     weights: Annotated[str, typer.Option(help="auto, imagenet, course, or a weight file.")] = "auto",
+    overwrite: _outputs.Overwrite = False,
 ) -> None:
     """Take a photograph through all notebooks: named, mapped, clustered, boxed, segmented, painted, dreamt.
 
     What needs weights that aren't installed is left out, and said.
     """
-    from course_utils.cli.stylize import picture, writable
+    from course_utils.cli.stylize import picture
+    from course_utils.pictures import images
 
-    writable(out)
+    out = _outputs.file(out, inputs=[photo], suffixes=tuple(images.FORMATS), overwrite=overwrite)
     image = picture(photo)
     from course_utils import runtime
     from course_utils.cli import poster_sheet as posters
     from course_utils.networks import pretrained
-    from course_utils.pictures import images
 
     runtime.start()
     vgg = pretrained.load_vgg16(weights)

@@ -19,7 +19,8 @@ def register(app: typer.Typer) -> None:
 
 def run(
     notebooks: Annotated[
-        list[str] | None, typer.Argument(metavar="[NN… | all]", help="Numbers of notebooks; default all.")
+        list[str] | None,
+        typer.Argument(metavar="[NN… | all]", help="Numbers, or paths of notebooks; default all."),
     ] = None,
     html: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each as a web page, too.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds that one cell may take.")] = 600,
@@ -32,7 +33,7 @@ def run(
     import nbformat
 
     failed = False
-    for path in _notebooks.find(notebooks or ()):
+    for path in _notebooks.find(notebooks or (), anywhere=True):
         notebook = nbformat.read(path, as_version=4)
         with tempfile.TemporaryDirectory(prefix="course-") as folder, progress(path.stem) as on_cell:
             outcome = _notebooks.execute(notebook, folder, timeout=timeout, on_cell=on_cell)

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from course_utils.cli import _outputs
+
 
 def register(app: typer.Typer) -> None:
     """Add `course segment`."""
@@ -27,6 +29,7 @@ def segment(
     limit_mb: Annotated[
         float, typer.Option(min=50, help="Cut a picture into tiles where its maps would need more.")
     ] = 1500.0,
+    overwrite: _outputs.Overwrite = False,
 ) -> None:
     """Label every pixel of pictures with an FCN.
 
@@ -35,6 +38,8 @@ def segment(
     and the exit status is 1.
     """
     stems = _stems(pictures)
+    written = [name for stem in stems for name in (f"{stem}.png", f"{stem}_overlay.jpg")]
+    out = _outputs.folder(out, written, inputs=pictures, overwrite=overwrite)
     from course_utils import runtime, segmentation
     from course_utils.networks import pretrained
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from course_utils.cli import _outputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,13 +46,16 @@ def stylize(
     pooling: Annotated[str, typer.Option(help="average, as in the paper, or max.")] = "average",
     precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    overwrite: _outputs.Overwrite = False,
 ) -> None:
     """Paint a photograph in the style of an artwork (Gatys et al., 2015).
 
     Ours: night_wind, woodcut_wave, mosaic, ink, geometry, watercolour, stained_glass, dots.
     Ctrl-C ends early and writes the best picture so far.
     """
-    writable(out)
+    from course_utils.pictures import images
+
+    out = _outputs.file(out, inputs=[content, style], suffixes=tuple(images.FORMATS), overwrite=overwrite)
     from course_utils import style as styles
 
     if variation is None:
@@ -114,20 +118,3 @@ def picture(source: str) -> np.ndarray:
 def names(text: str) -> tuple[str, ...]:
     """Names with commas between them."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def writable(out: Path) -> None:
-    """Say before the long work, not after it, that the result can't be written.
-
-    Raises:
-        ValueError: a suffix that is no picture's. OSError: the folder isn't there or can't be written.
-    """
-    from course_utils.pictures import images
-
-    if out.suffix.lower() not in images.FORMATS:
-        raise ValueError(f"--out {out}: name it {', '.join(images.FORMATS)}, so that the format is clear")
-    folder = out.expanduser().resolve().parent
-    if not folder.is_dir():
-        raise FileNotFoundError(f"--out {out}: there is no folder {folder}")
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"--out {out}: {folder} can't be written to; choose another folder")

@@ -42,7 +42,7 @@ def write_mask(path: str | Path, mask: np.ndarray) -> Path:
     picture = Image.fromarray(mask.astype(np.uint8)).convert("L")
     picture.putpalette(palette().tobytes())
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
+    picture.save(buffer, "PNG", optimize=True, exif=images.mark())
     with files.replacing(path) as file:
         file.write(buffer.getvalue())
     return path
