@@ -63,17 +63,24 @@ def bilinear_kernel(stride: int, channels: int = 1) -> np.ndarray:
 
 @cache
 def crop_like() -> type[keras.layers.Layer]:
-    """The layer class `CropLike`: (x, like) -> x without what is over at the right and below."""
+    """The layer class `CropLike`: (x, like) -> the part of x that lies over `like`."""
     import keras
 
     @keras.saving.register_keras_serializable("course")
     class CropLike(keras.layers.Layer):
-        """Cut the first input to the height and width of the second; both begin at the same pixel."""
+        """Cut the first input to the height and width of the second, from its pixel (offset, offset) on."""
+
+        def __init__(self, offset: int = 0, **options: Any) -> None:
+            super().__init__(**options)
+            self.offset = offset
 
         def call(self, inputs: Any) -> Any:
             x, like = inputs
-            size = keras.ops.shape(like)
-            return x[:, : size[1], : size[2]]
+            size, first = keras.ops.shape(like), self.offset
+            return x[:, first : first + size[1], first : first + size[2]]
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "offset": self.offset}
 
         def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
             x, like = input_shape
