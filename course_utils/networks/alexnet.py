@@ -65,8 +65,8 @@ def build(
         initializer: of the kernels; "zeros" is quicker where a file's weights follow.
 
     Returns:
-        A model from float32 (N, H, W, 3), BGR minus `caffe.MEAN`, to softmax values (N, classes) or to the maps of
-        pool5 (N, 6, 6, 256). Layers are named as in Caffe: conv1, norm1, pool1, …, fc8.
+        A model from float32 (N, H, W, 3), BGR minus `caffe.MEAN`, to softmax values (N, classes) or to
+        the maps of pool5 (N, 6, 6, 256). Layers are named as in Caffe: conv1, norm1, pool1, …, fc8.
     """
     from keras import Input, Model, layers
 
@@ -110,8 +110,8 @@ def load(path: str | Path, *, include_top: bool = True) -> keras.Model:
     path = Path(path).expanduser()
     if path.suffix in torch_files.SUFFIXES:
         raise ValueError(
-            f"{path}: torchvision's AlexNet is another network (Krizhevsky 2014: 64 filters in the first layer "
-            "instead of 96, no halves, no response normalization); a .caffemodel of the 2012 one is needed"
+            f"{path}: torchvision's AlexNet is another network (Krizhevsky 2014: 64 filters in the first "
+            "layer instead of 96, no halves, no response normalization); the .caffemodel of 2012 is needed"
         )
     arrays = caffe.read(path)
     wanted = (*CONVOLUTIONS, *DENSE, "fc8") if include_top else tuple(CONVOLUTIONS)

@@ -87,7 +87,7 @@ def _last_name(variant: str) -> str:
 
 
 def _poolings(x: Any, width: float, initializer: str) -> dict[str, Any]:
-    """VGG-16's convolutions under Caffe's names, with the padding of 100; poolings round up, as Caffe's do."""
+    """VGG-16's convolutions under Caffe's names, with the padding of 100; poolings round up."""
     from keras import layers
 
     maps: dict[str, Any] = {}
@@ -172,7 +172,11 @@ def _weights(arrays: Mapping[str, list[np.ndarray]], path: Path) -> dict[str, np
     The nets trained "at once" multiply pool4 and pool3 by small numbers first: these go into the kernels.
     """
     weights: dict[str, np.ndarray] = {}
-    scales = {name.replace("scale", "score"): values[0] for name, values in arrays.items() if name.startswith("scale_")}
+    scales = {
+        name.replace("scale", "score"): values[0]
+        for name, values in arrays.items()
+        if name.startswith("scale_")
+    }
     for name, (kernel, *bias) in arrays.items():
         if name.startswith("scale_"):
             continue

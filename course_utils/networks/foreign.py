@@ -2,12 +2,12 @@
 
 Four worlds wrote the same VGG-16 down, each in its own order:
 
-| file | kernels | first dense layer reads | picture |
+| file | kernels | fc1 reads | picture |
 |---|---|---|---|
-| `vgg16_weights.h5` of 2015 (Keras 0.x on Theano) | (out, in, h, w), turned by 180 degrees | (C, H, W) | BGR minus mean |
 | `.caffemodel` (the authors' own) | (out, in, h, w) | (C, H, W) | BGR minus mean |
-| `.pth`, `.safetensors` (torchvision, timm) | (out, in, h, w) | (C, H, W) | RGB / 255, mean 0, deviation 1 |
-| Keras's `.h5`, `.keras` (and the course's `.npz`) | (h, w, in, out) | (H, W, C) | BGR minus mean |
+| `vgg16_weights.h5` of 2015 (Keras 0.x on Theano) | the same, turned by 180 degrees | (C, H, W) | the same |
+| `.pth`, `.safetensors` (torchvision, timm) | (out, in, h, w) | (C, H, W) | RGB / 255, normalized |
+| Keras's `.h5`, `.keras`, the course's `.npz` | (h, w, in, out) | (H, W, C) | BGR minus mean |
 
 Here the first three become the last, which `weight_files` reads.
 """
@@ -98,9 +98,7 @@ def _by_name(arrays: Mapping[str, list[np.ndarray]], names: Mapping[str, str], p
     for name, values in arrays.items():
         if name in ours:
             if len(values) != 2:
-                raise ValueError(
-                    f"{path}: {name}: expected a kernel and a bias, found {len(values)} arrays"
-                )
+                raise ValueError(f"{path}: {name}: expected a kernel and a bias, found {len(values)} arrays")
             pairs[ours[name]] = (values[0], values[1].ravel())
     return pairs
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from course_utils import runtime
-from course_utils.networks import vgg16, weight_files
+from course_utils.networks import foreign, vgg16, weight_files
 from course_utils.pictures import images as pictures
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def load_vgg16(
     Args:
         weights: "auto": the original's ImageNet weights if they were fetched, else the course's own;
             "imagenet"; "course": half width, 200 classes, shipped; None: random (He-normal);
-            a path to an `.npz`, `.h5` or `.keras`, which may hold only the first layers.
+            a path to an `.npz`, `.h5`, `.keras`, a `.caffemodel`, torchvision's `.pth` or `.safetensors`, or
+            the Theano-ordered `.h5` of 2015; it may hold only the first layers.
         until: stop after this layer, such as "block3_conv3"; then any input size fits.
         include_top: with the classifier; by default where the weights have one and `until` is not given.
         pooling: "max", or "average" as Gatys et al. (2015) prefer for style.
@@ -121,7 +122,7 @@ def load_vgg16(
         return remember(model, About(f"random weights (width {width:g})", input_size=size))
     needs_top = until is None and include_top is not False
     path, kind = _locate(weights, needs_top)
-    values = weight_files.read(path)
+    values = foreign.read_vgg16(path) or weight_files.read(path)
     _only_vgg16(values, path)
     return _from_weights(values, path, kind, include_top, build)
 
@@ -260,7 +261,7 @@ def load_all_cnn(
 
     Args:
         weights: "course": trained by this project on CIFAR-10, shipped; None: random (He-normal); a path to
-            the `weights.npz` of a run of `course train allcnn`.
+            the `weights.npz` of a run of `course train allcnn`, or to the `.h5` of Mate Labs' program.
         variant: which of the paper's networks, where no card beside the weights says it.
         input_shape: (H, W, 3); by default any size from about 16 pixels on, though it knows 32 best.
 
@@ -281,12 +282,15 @@ def load_all_cnn(
         path = (
             weight_files.shipped("all_cnn") if weights in ("course", "auto") else Path(weights).expanduser()
         )
-        values, card = weight_files.read(path), _card_of_run(path)
+        values, card = foreign.read_matelabs(path) or {}, _card_of_run(path)
+        card = foreign.MATELABS | card if values else card
+        values = values or weight_files.read(path)
     settings = card.get("recipe", {})
     model = all_cnn.build(
         settings.get("variant", variant),
         padding=settings.get("padding", "valid"),
         last_relu=settings.get("last_relu", False),
+        linear=settings.get("linear", ()),
         input_shape=input_shape,
     )
     title = "random weights (All-CNN-C)"

@@ -167,7 +167,7 @@ def _array(tensor: _Tensor, data: bytes) -> np.ndarray:
     """The part of its storage that a tensor shows."""
     numbers = _numbers(data, tensor.storage.dtype)
     steps = [(n - 1) * step for n, step in zip(tensor.shape, tensor.strides, strict=True)]
-    if min(tensor.offset, *tensor.shape, *tensor.strides) < 0:
+    if min((tensor.offset, *tensor.shape, *tensor.strides)) < 0:
         raise ValueError("a tensor with negative sizes")
     if math.prod(tensor.shape) and tensor.offset + sum(steps) >= len(numbers):
         raise ValueError("it ends too early")
@@ -222,13 +222,16 @@ class _Description:
                 pairs = self.since_mark() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
                 stack[-1].update(zip(pairs[::2], pairs[1::2], strict=True))
             case "APPEND" | "APPENDS":
-                stack[-1].extend(self.since_mark() if name == "APPENDS" else [stack.pop()])
+                items = self.since_mark() if name == "APPENDS" else [stack.pop()]
+                stack[-1].extend(items)
             case "BINPUT" | "LONG_BINPUT":
                 self.memo[argument] = stack[-1]
             case "BINGET" | "LONG_BINGET":
                 stack.append(self.memo[argument])
             case _:
-                raise _Refused(f"holds a pickle with {name}, which no file of tensors needs; it is not loaded")
+                raise _Refused(
+                    f"holds a pickle with {name}, which no file of tensors needs; it is not loaded"
+                )
 
 
 def _described(file: IO[bytes]) -> Any:
