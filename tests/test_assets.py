@@ -586,7 +586,10 @@ def test_command_without_a_name_lists_everything(cache: Path, monkeypatch: pytes
 
 def test_command_fetches_and_tells_the_licence(thing: Thing, cache: Path, tmp_path: Path) -> None:
     thing.at("good")
-    result = run_fetch("thing")
+    asked = run_fetch("thing")
+    assert asked.exit_code == 1 and "Licence: MIT" in asked.output and "--yes" in asked.output
+    assert assets.locate("thing") is None
+    result = run_fetch("thing", "--yes")
     assert result.exit_code == 0 and str(cache / "thing" / "thing.bin") in result.output
     assert "Licence: MIT" in result.output
     assert "yes" in run_fetch().output

@@ -208,10 +208,26 @@ def test_reset_keeps_every_old_copy(house: Path) -> None:
     for text in ("first", "second"):
         (mine / "00_good.ipynb").write_text(text)
         assert course("reset", "0", "--folder", str(mine)).exit_code == 0
-    assert (mine / "00_good.bak.ipynb").read_text() == "first"
-    assert (mine / "00_good.bak2.ipynb").read_text() == "second"
+    kept = sorted((mine / "old").rglob("*.ipynb"))
+    assert [path.read_text() for path in kept] == ["first", "second"]
     assert (mine / "00_good.ipynb").read_bytes() == (house / "notebooks" / "00_good.ipynb").read_bytes()
-    assert not list(mine.glob("01_bad.bak*"))
+    assert not [path for path in kept if path.name.startswith("01")]
+
+
+def test_the_next_group_inherits_nothing(house: Path) -> None:
+    mine = house / "my"
+    lab.copy(_notebooks.find(), mine)
+    (mine / "progress.json").write_text("{}")
+    (mine / "holiday.jpg").write_bytes(b"")
+    assert course("reset", "all", "--next-group", "--folder", str(mine)).exit_code == 0
+    assert sorted(path.name for path in mine.iterdir()) == [
+        lab.STARTED,
+        "00_good.ipynb",
+        "01_bad.ipynb",
+        "old",
+    ]
+    put_away = {path.name for path in (mine / "old").rglob("*") if path.is_file()}
+    assert put_away == {"00_good.ipynb", "01_bad.ipynb", "progress.json", "holiday.jpg"}
 
 
 def test_a_newer_notebook_is_announced_a_rendered_one_is_not(house: Path) -> None:
@@ -234,7 +250,9 @@ def test_lab_starts_jupyterlab_on_the_copies(house: Path, monkeypatch: pytest.Mo
     mine = house / "my"
     course("lab", "--folder", str(mine), "--no-browser", "--port", "9", "--IdentityProvider.token=x")
     root, first = f"--ServerApp.root_dir={mine}", "--LabApp.default_url=/lab/tree/00_good.ipynb"
-    assert started == [["jupyter-lab", root, first, "--no-browser", "--port=9", "--IdentityProvider.token=x"]]
+    ours = [argument for argument in started[0] if argument not in (*lab.SETTINGS, "--allow-root")]
+    assert ours == ["jupyter-lab", root, first, "--no-browser", "--port=9", "--IdentityProvider.token=x"]
+    assert set(lab.SETTINGS) <= set(started[0])
 
 
 # ---- render ----------------------------------------------------------------------------------------------
@@ -332,7 +350,7 @@ def test_a_place_that_is_missing_is_named(missing: str) -> None:
         render.refresh(book, "09_x.ipynb")
 
 
-def test_the_install_cell_does_nothing_outside_colab_and_installs_there() -> None:
+def test_the_install_cell_installs_where_the_course_is_missing() -> None:
     from IPython.core.inputtransformer2 import TransformerManager
 
     code = TransformerManager().transform_cell(render.install_cell())
@@ -342,13 +360,16 @@ def test_the_install_cell_does_nothing_outside_colab_and_installs_there() -> Non
         def run_line_magic(self, name: str, line: str) -> None:
             called.append(f"{name} {line}")
 
-    for modules, expected in (({}, 0), ({"google.colab": object()}, 1)):
-        fake = type(sys)("sys")
-        fake.modules = modules  # type: ignore[attr-defined]
-        body = code.replace("import sys\n", "")
-        exec(body, {"sys": fake, "get_ipython": Shell})
-        assert len(called) == expected
-    assert called[0].startswith(f"pip install -q --no-deps git+{runtime.project()['repository']}@")
+    exec(code, {"get_ipython": Shell})
+    assert called == []  # it is installed here
+    answers = iter([None, object()])
+    missing = code.replace("from importlib.util import find_spec\n", "")
+    exec(missing, {"get_ipython": Shell, "find_spec": lambda name: next(answers)})
+    assert [line.split("@")[0] for line in called] == [
+        f"pip install -q --no-deps git+{runtime.project()['repository']}"
+    ]
+    with pytest.raises(ModuleNotFoundError, match="upload its wheel"):
+        exec(missing, {"get_ipython": Shell, "find_spec": lambda name: None})
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("photograph", "image/jpeg"), ("drawing", "image/png")])

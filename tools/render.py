@@ -111,20 +111,23 @@ def fill(notebook: Any, name: str, mark: str, text: str) -> None:
 
 
 def install_cell() -> str:
-    """Installs the course where a notebook is opened alone, in Colab; does nothing elsewhere."""
+    """Installs the course where a notebook is opened alone (Colab, Kaggle); does nothing elsewhere."""
     project = runtime.project()
     return (
-        "# In Colab: the course's package. What it needs is there already.\n"
-        "import sys\n\n"
-        'if "google.colab" in sys.modules:\n'
-        f"    %pip install -q --no-deps git+{project['repository']}@{project['branch']}"
+        "# Where the course is not installed yet, as in Colab: its package. What it needs is there already.\n"
+        "from importlib.util import find_spec\n\n"
+        'if find_spec("course_utils") is None:\n'
+        f"    %pip install -q --no-deps git+{project['repository']}@{project['branch']}\n"
+        'if find_spec("course_utils") is None:\n'
+        '    raise ModuleNotFoundError("The course did not come. Upload its wheel, course_utils-….whl, to "\n'
+        '        "this notebook\'s files, and run: %pip install --no-deps course_utils-*.whl")'
     )
 
 
 def badge(name: str) -> str:
-    """The picture that opens a notebook in Colab."""
+    """The link that opens a notebook in Colab: text, since a picture from elsewhere is broken offline."""
     # On a line of its own: what follows a comment on its line is not read as Markdown.
-    return f"\n[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({colab(name)})\n"
+    return f"\n[Open in Colab]({colab(name)})\n"
 
 
 def colab(name: str) -> str:

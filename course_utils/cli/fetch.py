@@ -21,6 +21,7 @@ def fetch(
     accept_unverified: Annotated[
         bool, typer.Option(help="Take a file that nobody published a hash of; what comes is recorded.")
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Begin without a question.")] = False,
     source: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Take it from this file instead.")
     ] = None,
@@ -41,12 +42,28 @@ def fetch(
             raise ValueError("--from takes the one file of one name")
         _tell(names[0], assets.add(names[0], source))
         return
+    wanted = [name for name in names if assets.locate(name) is None]
+    if wanted and not yes and not _agreed(wanted):
+        print("Nothing was fetched. With --yes there is no question.", file=sys.stderr)
+        raise typer.Exit(1)
     try:
         for name in names:
             _tell(name, assets.fetch(name, accept_unverified=accept_unverified))
     except KeyboardInterrupt:
         print("Stopped. What came is kept; the same command goes on from there.", file=sys.stderr)
         raise typer.Exit(130) from None
+
+
+def _agreed(names: list[str]) -> bool:
+    """Say how large each is and under which terms, and ask."""
+    from course_utils.downloads import assets
+
+    for name in names:
+        asset = assets.lookup(name)
+        typer.echo(f"{name}: {asset.size}. {asset.about}\n  Licence: {asset.licence}")
+    if not sys.stdin or not sys.stdin.isatty():
+        return False
+    return typer.confirm(f"Download into {assets.cache_dir()}?", default=True)
 
 
 def _tell(name: str, path: Path) -> None:

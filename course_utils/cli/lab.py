@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
+from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +17,14 @@ import typer
 from course_utils.cli import _notebooks
 
 MY = _notebooks.ROOT / "my"
+OLD = "old"  # the folder, beside the copies, of what was put away
 STARTED = ".started.json"  # name of a notebook -> what the course's version was when it was copied
+SETTINGS = (
+    "--LabApp.news_url=None",  # no pop-up over the first text, and no question to a server
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--MappingKernelManager.cull_idle_timeout=7200",  # a kernel holds 1 to 3 GB; two idle hours are enough
+    "--MappingKernelManager.cull_connected=True",
+)
 Folder = Annotated[Path, typer.Option(help="Where your copies are.")]
 
 
@@ -41,7 +51,8 @@ def lab(
         from jupyterlab import labapp
     except ImportError:
         raise ModuleNotFoundError("JupyterLab is not installed here: pip install -e .[lab]") from None
-    arguments = [f"--ServerApp.root_dir={folder.resolve()}"]
+    arguments = [f"--ServerApp.root_dir={folder.resolve()}", *SETTINGS]
+    arguments += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # in a container
     arguments += [f"--LabApp.default_url=/lab/tree/{new[0]}"] if new else []
     arguments += [] if browser else ["--no-browser"]
     arguments += [f"--port={port}"] if port else []
@@ -52,15 +63,22 @@ def lab(
 def reset(
     notebooks: Annotated[list[str], typer.Argument(metavar="NN…", help="Numbers of notebooks, or all.")],
     folder: Folder = MY,
+    next_group: Annotated[
+        bool,
+        typer.Option("--next-group", help="Put away all else there, too: solved marks, pictures."),
+    ] = False,
 ) -> None:
-    """Begin a notebook again: your copy becomes NN_….bak.ipynb, and a fresh one takes its place."""
-    for source in _notebooks.find(notebooks):
-        mine = folder / source.name
-        if mine.exists():
-            kept = spare(mine)
-            mine.rename(kept)
-            typer.echo(f"{source.stem}: fresh; what you had is {kept}")
-        copy([source], folder)
+    """Begin a notebook again: your copy goes to my/old/DATE/, and a fresh one takes its place."""
+    sources = _notebooks.find(notebooks)
+    names = [source.name for source in sources]
+    if next_group and folder.is_dir():
+        names = sorted(path.name for path in folder.iterdir() if path.name not in (OLD, STARTED))
+    away = [folder / name for name in names if (folder / name).exists()]
+    if away:
+        place = put_away(away, folder / OLD)
+        typer.echo(f"{len(away)} put away in {place}")
+    copy(sources, folder)
+    typer.echo(f"fresh in {folder}: {', '.join(source.stem for source in sources)}")
 
 
 def copy(sources: list[Path], folder: Path) -> list[str]:
@@ -91,12 +109,15 @@ def version(path: Path) -> str:
     return hashlib.sha256("\0".join("".join(cell["source"]) for cell in cells).encode()).hexdigest()
 
 
-def spare(path: Path) -> Path:
-    """A name for the old copy that is not taken: NN_name.bak.ipynb, NN_name.bak2.ipynb, …"""
-    taken = 1
-    while (name := path.with_suffix(f".bak{taken if taken > 1 else ''}.ipynb")).exists():
-        taken += 1
-    return name
+def put_away(paths: list[Path], old: Path) -> Path:
+    """Move files into a new folder named after the moment; returns that folder."""
+    moment = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    tries = (old / (moment if not i else f"{moment}_{i}") for i in count())
+    place = next(path for path in tries if not path.exists())
+    place.mkdir(parents=True)
+    for path in paths:
+        path.rename(place / path.name)
+    return place
 
 
 def _started(folder: Path) -> dict[str, str]:
