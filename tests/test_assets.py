@@ -605,10 +605,10 @@ def test_command_takes_a_file(thing: Thing, cache: Path, tmp_path: Path) -> None
 
 def test_command_with_unverified_files_and_wrong_names(thing: Thing) -> None:
     thing.at("good", hash=None)
-    assert isinstance(run_fetch("thing").exception, ValueError)
+    assert isinstance(run_fetch("thing", "--yes").exception, ValueError)
     assert isinstance(run_fetch("thing", "nonsense", "--accept-unverified").exception, ValueError)
     assert thing.server.asked == []
-    result = run_fetch("thing", "--accept-unverified")
+    result = run_fetch("thing", "--yes", "--accept-unverified")
     assert result.exit_code == 0 and SHA256 in result.output
 
 
@@ -618,5 +618,5 @@ def test_command_interrupted(thing: Thing, monkeypatch: pytest.MonkeyPatch) -> N
 
     thing.at("good")
     monkeypatch.setattr(downloads, "download", interrupt)
-    result = run_fetch("thing")
+    result = run_fetch("thing", "--yes")
     assert result.exit_code == 130 and "goes on from there" in result.output

@@ -368,7 +368,7 @@ def test_the_install_cell_installs_where_the_course_is_missing() -> None:
     assert [line.split("@")[0] for line in called] == [
         f"pip install -q --no-deps git+{runtime.project()['repository']}"
     ]
-    with pytest.raises(ModuleNotFoundError, match="upload its wheel"):
+    with pytest.raises(ModuleNotFoundError, match="Upload its wheel"):
         exec(missing, {"get_ipython": Shell, "find_spec": lambda name: None})
 
 

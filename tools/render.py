@@ -119,8 +119,10 @@ def install_cell() -> str:
         'if find_spec("course_utils") is None:\n'
         f"    %pip install -q --no-deps git+{project['repository']}@{project['branch']}\n"
         'if find_spec("course_utils") is None:\n'
-        '    raise ModuleNotFoundError("The course did not come. Upload its wheel, course_utils-….whl, to "\n'
-        '        "this notebook\'s files, and run: %pip install --no-deps course_utils-*.whl")'
+        "    raise ModuleNotFoundError(\n"
+        '        "The course did not come. Upload its wheel, course_utils-….whl, to "\n'
+        '        "this notebook\'s files, and run: %pip install --no-deps course_utils-*.whl"\n'
+        "    )"
     )
 
 
