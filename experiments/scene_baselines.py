@@ -12,12 +12,14 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from course_utils import runs
 from course_utils.datasets import LabelledImages, scenes
 from course_utils.datasets.labelled import IGNORED
 from course_utils.localization.boxes import class_median_boxes, median_box, pair_iou
 from course_utils.localization.parts import pck
 from course_utils.localization.trivial import largest_blob
 from course_utils.segmentation.metrics import confusion_matrix, position_prior, quality
+from experiments.localization_methods import FRESH, Size
 
 
 @dataclass(frozen=True)
@@ -38,25 +40,19 @@ class Baseline:
     """Share of visible key points within a tenth of the box's longer side."""
 
 
-def measure(
-    split: str = "test", n: int = 300, seed: int = 0, workers: int = 1, made_from: int = 600
-) -> list[Baseline]:
+def measure(split: str = "test", n: int = 300, seed: int = 0, made_from: int = 600) -> list[Baseline]:
     """Trivial answers, made from some training scenes, on n scenes and n thumbnails of a split.
 
     Args:
-        split: "train", "validation" or "test".
-        n: how many pictures are answered.
-        seed: of the pictures.
-        workers: see `scenes`.
-        made_from: how many pictures of the train split the answers are made from.
+        split: "train", "validation" or "test"; n: how many pictures of it are answered; seed: of these.
+        made_from: how many pictures of the train split (seed 0) the answers are made from.
 
     Returns:
         One `Baseline` for each answer. Where it says so, the class is given to it.
     """
-    seen = scenes(made_from, seed=seed, split="train", workers=workers)
-    asked = scenes(n, seed=seed, split=split, workers=workers)
-    small_seen = scenes.thumbnails(made_from, seed=seed, split="train", workers=workers)
-    small_asked = scenes.thumbnails(n, seed=seed, split=split, workers=workers)
+    seen, asked = scenes(made_from, split="train"), scenes(n, seed=seed, split=split)
+    small_seen = scenes.thumbnails(made_from, split="train")
+    small_asked = scenes.thumbnails(n, seed=seed, split=split)
     return [
         *_boxes(seen, asked),
         *_classes("scenes", seen, asked),
@@ -125,13 +121,11 @@ def _keypoints(seen: LabelledImages, asked: LabelledImages) -> Baseline:
     return Baseline("scenes", "median key points of the class, class given", pck=near)
 
 
-def write_record(n: int = 1000, seed: int = 0) -> None:
-    """Measure on the test split and write the record."""
-    from course_utils import runs
-
-    start = time.perf_counter()
-    rows = measure("test", n, seed)
-    test = scenes(n, seed=seed, split="test")
+def write_record() -> None:
+    """Measure on the scenes on which `localization_methods` judges, and write the record."""
+    size, start = Size(), time.perf_counter()
+    rows = measure("test", size.test, FRESH, size.train)
+    test = scenes(size.test, seed=FRESH, split="test")
     digest = hashlib.sha256(test.images.tobytes() + test.masks.tobytes() + test.boxes.tobytes())
     baselines = {
         f"{row.pictures}: {row.answer}": {
@@ -139,13 +133,14 @@ def write_record(n: int = 1000, seed: int = 0) -> None:
         }
         for row in rows
     }
+    name = f"scenes, test split, {size.test} pictures 96x96; answers made from {size.train}"
     runs.record(
         "scenes_baselines",
         command="python -m experiments.scene_baselines",
-        seed=seed,
+        seed=FRESH,
         precision="float32",
         minutes=(time.perf_counter() - start) / 60,
-        data={"name": f"scenes, test split, {n} pictures 96x96", "sha256": digest.hexdigest()},
+        data={"name": name, "sha256": digest.hexdigest()},
         metrics={},
         baselines=baselines,
     )

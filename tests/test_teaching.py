@@ -1,4 +1,4 @@
-"""What teachers and learners have beside the notebooks: solved copies, progress, a poster."""
+"""What teachers and learners have beside the notebooks: solved copies, progress, a gallery."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import re
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from course_utils import cli, progress
-from course_utils.cli import poster_sheet as poster
 from course_utils.exercises import frame
-from course_utils.pictures import images
 
 
 @pytest.fixture
@@ -124,53 +121,6 @@ def test_progress_tells_what_is_done_and_what_is_next(notes: Path) -> None:
     assert str(notes) in lines[-1] and first.id not in lines[0]
 
 
-# ---- the poster ------------------------------------------------------------------------------------------
-
-
-def test_rows_of_the_poster_leave_no_hole() -> None:
-    assert [poster.in_rows(count) for count in range(10)] == [
-        [], [1], [2], [3], [2, 2], [3, 2], [3, 3], [3, 2, 2], [3, 3, 2], [3, 3, 3],
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("shape", [(60, 90), (200, 30)])
-@pytest.mark.parametrize("count", [1, 8])
-def test_every_tile_has_a_place_of_its_own(shape: tuple[int, int], count: int) -> None:
-    """Each part in a colour of its own: all are seen, and none of them twice."""
-    colours = [(200 - 20 * i, 30, 25 * i) for i in range(count)]
-    parts = [poster.Part(f"{i:02}", "Title", "text", np.full((40, 60, 3), c)) for i, c in enumerate(colours)]
-    page = poster.sheet(np.full((*shape, 3), 128.0), parts, "A title of several words")
-    areas = [(page == np.array(colour)).all(-1).sum() for colour in colours]
-    height, width = poster.cut(np.zeros((*shape, 3))).shape[:2]
-    tall = round(poster.TILE * height / width)
-    assert min(areas) >= poster.TILE * tall
-    assert max(areas) <= 2.4 * poster.TILE * tall
-    assert (page == 128).all(-1).sum() > 4 * poster.TILE * tall
-
-
-def test_a_part_without_weights_is_left_out() -> None:
-    def absent(photo: np.ndarray, tools: poster.Tools) -> poster.Part:
-        raise FileNotFoundError("no file weights.npz")
-
-    photo = np.random.default_rng(0).uniform(0, 255, (40, 60, 3))
-    parts, missing = poster.make(photo, poster.Tools(None), [poster.edges, absent])
-    assert [part.number for part in parts] == ["00"]
-    assert missing == ["absent is left out: no file weights.npz"]
-
-
-def test_the_poster_of_a_photograph(tmp_path: Path) -> None:
-    said = course("poster", "coffee", "--out", str(tmp_path / "p.png"), "--size", "96", "--steps", "2")
-    for number in ("00", "01", "02", "03", "07", "08"):
-        assert f"\n{number} " in f"\n{said}"
-    page = images.read(tmp_path / "p.png")
-    assert page.shape[1] == 1656 and page.shape[0] > 1500
-
-
-def test_a_poster_that_cannot_be_written_is_said_first(tmp_path: Path) -> None:
-    outcome = CliRunner().invoke(cli.build(), ["poster", "chelsea", "--out", str(tmp_path / "p.pdf")])
-    assert isinstance(outcome.exception, ValueError) and "00 Edges" not in outcome.output
-
-
 # ---- the gallery -----------------------------------------------------------------------------------------
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -189,4 +139,4 @@ def test_the_gallery_is_small_and_shown_with_words() -> None:
 
 def test_the_gallery_is_what_its_script_makes() -> None:
     source = (ROOT / "tools" / "make_gallery.py").read_text(encoding="utf-8")
-    assert all(f'"{path.stem}": (poster.' in source for path in GALLERY)
+    assert all(f'"{path.stem}": (poster_parts.' in source for path in GALLERY)

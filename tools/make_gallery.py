@@ -14,26 +14,28 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from course_utils import runtime
-from course_utils.cli import poster_sheet as poster
+from course_utils.cli import poster_parts
 from course_utils.networks import pretrained
 from course_utils.pictures import images
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "gallery"
 SIZE = 480, 320
 PICTURES = {  # name -> which part of the poster, the photograph, the picture to paint after
-    "edges": (poster.edges, "chelsea", ""),
-    "maps": (poster.mapped, "astronaut", ""),
-    "clusters": (poster.clustered, "flower", ""),
-    "box": (poster.boxed, "motorcycle", ""),
-    "painted": (poster.painted, "china", "stained_glass"),
-    "dream": (poster.dreamt, "coffee", ""),
+    "edges": (poster_parts.edges, "chelsea", ""),
+    "maps": (poster_parts.mapped, "astronaut", ""),
+    "clusters": (poster_parts.clustered, "flower", ""),
+    "box": (poster_parts.boxed, "motorcycle", ""),
+    "painted": (poster_parts.painted, "china", "stained_glass"),
+    "dream": (poster_parts.dreamt, "coffee", ""),
 }
 
 
 def make(name: str) -> Path:
     """Make one picture and write it; returns where."""
     part, photo, style = PICTURES[name]
-    tools = poster.Tools(pretrained.load_vgg16("course"), size=480, steps=90, style=style or poster.STYLE)
+    tools = poster_parts.Tools(
+        pretrained.load_vgg16("course"), size=480, steps=90, style=style or poster_parts.STYLE
+    )
     picture = Image.fromarray(images.to_uint8(part(three_to_two(images.sample(photo)), tools).image))
     path = FOLDER / f"{name}.jpg"
     path.parent.mkdir(exist_ok=True)

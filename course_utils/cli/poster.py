@@ -35,15 +35,15 @@ def poster(
     out = _outputs.file(out, inputs=[photo], suffixes=tuple(images.FORMATS), overwrite=overwrite)
     image = picture(photo)
     from course_utils import runtime
-    from course_utils.cli import poster_sheet as posters
+    from course_utils.cli import poster_parts, poster_sheet
     from course_utils.networks import pretrained
 
     runtime.start()
     vgg = pretrained.load_vgg16(weights)
-    tools = posters.Tools(vgg, size, steps, style or posters.STYLE)
-    parts, missing = posters.make(image, tools, say=typer.echo)
+    tools = poster_parts.Tools(vgg, size, steps, style or poster_parts.STYLE)
+    parts, missing = poster_parts.make(image, tools, say=typer.echo)
     for line in missing:
         typer.echo(line)
-    images.save(out, posters.sheet(image, parts, title))
+    images.save(out, poster_sheet.sheet(image, parts, title))
     typer.echo(pretrained.one_line(vgg, data="your photograph"))
     typer.echo(f"Written to {out}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from course_utils import runs
 from experiments import scene_baselines
 
 
@@ -19,3 +20,12 @@ def test_baselines_answer_every_question():
         shares = [row.mean_iou, row.over_half, row.accuracy, row.mean_iu, row.pck]
         assert any(share is not None for share in shares)
         assert all(share is None or 0 <= share < 1 for share in shares)
+
+
+def test_one_name_means_one_answer_on_one_set_of_scenes() -> None:
+    """Notebook 04 prints both records: the same answer must not come out differently."""
+    here = runs.load("scenes_baselines").baselines
+    there = runs.load("localization_methods").baselines["methods"]
+    for name, facts in there.items():
+        for figure in ("mean_iou", "over_half"):
+            assert here[f"scenes: {name}"][figure] == pytest.approx(facts[figure], abs=0.0006), name
