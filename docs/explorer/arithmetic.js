@@ -1,0 +1,363 @@
+// What the explorer computes from a network's maps: plain functions on arrays, tested beside course_utils.
+// A map stack is {name, values, h, w, c}: float32, channels last. Notebooks 02 and 03 explain the ideas.
+
+const CHANNELS = [64, 128, 256, 512, 512];
+const DEPTHS = [2, 2, 3, 3, 3];
+
+/** The convolutions of VGG-16 in order: {name, block, inputs, channels, pooled: a pool comes before it}. */
+export const LAYERS = DEPTHS.flatMap((depth, block) =>
+  Array.from({ length: depth }, (_, i) => ({
+    name: `block${block + 1}_conv${i + 1}`,
+    block: block + 1,
+    inputs: i ? CHANNELS[block] : (CHANNELS[block - 1] ?? 3),
+    channels: CHANNELS[block],
+    pooled: i === 0 && block > 0,
+  })),
+);
+
+/** The layers whose maps make a hypercolumn: the last of each block. */
+export const COLUMN = [1, 3, 6, 9, 12].map((i) => LAYERS[i].name);
+
+/** What one value of a layer's maps has seen: {size, stride, offset}, as course_utils' receptive_field. */
+export function receptiveField(name) {
+  let [size, stride, first] = [1, 1, 0];
+  for (const layer of LAYERS) {
+    if (layer.pooled) [size, stride] = [size + stride, stride * 2];
+    [size, first] = [size + 2 * stride, first - stride];
+    if (layer.name === name) return { size, stride, offset: first + (size - 1) / 2 };
+  }
+  throw new Error(`there is no layer ${name}`);
+}
+
+/** The square that the value over a pixel has seen: {x, y, size}; it may reach over the edges. */
+export function fieldAt(name, row, column) {
+  const { size, stride, offset } = receptiveField(name);
+  const first = offset - (size - 1) / 2;
+  const start = (place) => Math.round(first + Math.floor(place / stride) * stride);
+  return { x: start(column), y: start(row), size };
+}
+
+/** Height and width for the network: about side x side pixels in all, the aspect kept, multiples of 16. */
+export function networkSize(height, width, side) {
+  const scale = side / Math.sqrt(height * width);
+  return [height, width].map((length) => Math.max(16, 16 * Math.round((length * scale) / 16)));
+}
+
+/** Bilinear weights along one axis, antialiased when shrinking: for each place [first, weights…]. */
+function triangle(before, after) {
+  const scale = before / after;
+  const reach = Math.max(scale, 1);
+  return Array.from({ length: after }, (_, i) => {
+    const centre = (i + 0.5) * scale;
+    const first = Math.max(0, Math.ceil(centre - reach - 0.5));
+    const last = Math.min(before - 1, Math.floor(centre + reach - 0.5));
+    const weights = [];
+    for (let j = first; j <= last; j++) weights.push(Math.max(0, 1 - Math.abs(j + 0.5 - centre) / reach));
+    const sum = weights.reduce((a, b) => a + b, 0);
+    return { first, weights: weights.map((weight) => weight / sum) };
+  });
+}
+
+/** Resize (h, w, c) to (height, width, c): bilinear, half-pixel centres, as course_utils' images.resize. */
+export function resize(values, [h, w, c], [height, width]) {
+  const tall = new Float32Array(height * w * c);
+  triangle(h, height).forEach(({ first, weights }, y) => {
+    const row = tall.subarray(y * w * c, (y + 1) * w * c);
+    weights.forEach((weight, j) => {
+      const start = (first + j) * w * c;
+      for (let i = 0; i < row.length; i++) row[i] += weight * values[start + i];
+    });
+  });
+  const out = new Float32Array(height * width * c);
+  const columns = triangle(w, width);
+  for (let y = 0; y < height; y++)
+    columns.forEach(({ first, weights }, x) => {
+      const to = (y * width + x) * c;
+      weights.forEach((weight, j) => {
+        const from = (y * w + first + j) * c;
+        for (let i = 0; i < c; i++) out[to + i] += weight * tall[from + i];
+      });
+    });
+  return out;
+}
+
+/** Shares that add up to 1 from logits. */
+export function softmax(logits) {
+  const top = logits.reduce((a, b) => Math.max(a, b), -Infinity);
+  const grown = Float64Array.from(logits, (value) => Math.exp(value - top));
+  const sum = grown.reduce((a, b) => a + b, 0);
+  return grown.map((value) => value / sum);
+}
+
+/** The places of the `count` largest values, largest first. */
+export function largest(values, count) {
+  const order = Array.from(values.keys());
+  return order.sort((a, b) => values[b] - values[a] || a - b).slice(0, count);
+}
+
+/** Mean of every channel over the places of a stack: (c). */
+export function channelMeans({ values, c }) {
+  const mean = new Float64Array(c);
+  for (let i = 0; i < values.length; i += c) for (let k = 0; k < c; k++) mean[k] += values[i + k];
+  return mean.map((sum) => (sum * c) / values.length);
+}
+
+/** The product of a stack's values at every place with one weight a channel: (h * w). */
+export function project({ values, c }, weights, out = new Float32Array(values.length / c)) {
+  for (let p = 0, i = 0; p < out.length; p++) {
+    let sum = 0;
+    for (let k = 0; k < c; k++) sum += values[i++] * weights[k];
+    out[p] = sum;
+  }
+  return out;
+}
+
+/** How `size` places are read from `source` values: place i from lower[i] and the next, by `share`. */
+function axis(size, source) {
+  const lower = new Int32Array(size);
+  const share = new Float32Array(size);
+  for (let i = 0; i < size; i++) {
+    const place = Math.min(Math.max(((i + 0.5) * source) / size - 0.5, 0), source - 1);
+    lower[i] = Math.min(Math.floor(place), Math.max(source - 2, 0));
+    share[i] = place - lower[i];
+  }
+  return { lower, share, next: source > 1 ? 1 : 0 };
+}
+
+/** Add a map (h, w), stretched bilinearly to (height, width), to `out`. */
+export function addStretched(map, [h, w], [height, width], out) {
+  const rows = axis(height, h);
+  const columns = axis(width, w);
+  const line = new Float32Array(w);
+  for (let y = 0, p = 0; y < height; y++) {
+    const t = rows.share[y];
+    const above = rows.lower[y] * w;
+    const below = above + rows.next * w;
+    for (let x = 0; x < w; x++) line[x] = map[above + x] * (1 - t) + map[below + x] * t;
+    for (let x = 0; x < width; x++) {
+      const left = columns.lower[x];
+      out[p++] += line[left] * (1 - columns.share[x]) + line[left + columns.next] * columns.share[x];
+    }
+  }
+  return out;
+}
+
+/** The transposed of stretching: weights of the pixels, summed up at the places of a map (h, w). */
+function shrink(weights, [height, width], [h, w]) {
+  const rows = axis(height, h);
+  const columns = axis(width, w);
+  const out = new Float32Array(h * w);
+  const line = new Float32Array(w);
+  for (let y = 0, p = 0; y < height; y++) {
+    line.fill(0);
+    for (let x = 0; x < width; x++, p++) {
+      const left = columns.lower[x];
+      line[left] += weights[p] * (1 - columns.share[x]);
+      line[left + columns.next] += weights[p] * columns.share[x];
+    }
+    const above = rows.lower[y] * w;
+    const below = above + rows.next * w;
+    for (let x = 0; x < w; x++) {
+      out[above + x] += line[x] * (1 - rows.share[y]);
+      out[below + x] += line[x] * rows.share[y];
+    }
+  }
+  return out;
+}
+
+/** Random numbers from 0 to 1 that are the same every time (mulberry32). */
+export function random(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** The hypercolumns of a picture, standardized, never built (notebook 03): project small maps, stretch one. */
+export class Hypercolumns {
+  constructor(stacks, size) {
+    this.size = size;
+    this.pixels = size[0] * size[1];
+    this.stacks = stacks.map((stack) => ({ ...stack, ...this.#standard(stack) }));
+    for (const stack of this.stacks) stack.squares = this.#squares(stack);
+  }
+
+  /** Call `use(line, y)` with each of the picture's rows, stretched in height alone: (w, c). */
+  #lines({ values, h, w, c }, use) {
+    const rows = axis(this.size[0], h);
+    const line = new Float32Array(w * c);
+    for (let y = 0; y < this.size[0]; y++) {
+      const t = rows.share[y];
+      const above = rows.lower[y] * w * c;
+      const below = above + rows.next * w * c;
+      for (let i = 0; i < line.length; i++) line[i] = values[above + i] * (1 - t) + values[below + i] * t;
+      use(line, y);
+    }
+  }
+
+  /** Mean and deviation of every channel over the pixels, without stretching in width. */
+  #standard(stack) {
+    const { w, c } = stack;
+    const { lower, share, next } = axis(this.size[1], w);
+    const [once, twice, pairs] = [0, 0, 0].map(() => new Float64Array(w));
+    share.forEach((t, x) => {
+      const left = lower[x];
+      once[left] += 1 - t;
+      once[left + next] += t;
+      twice[left] += (1 - t) ** 2;
+      twice[left + next] += t * t;
+      pairs[left] += 2 * t * (1 - t);
+    });
+    const sum = new Float64Array(c);
+    const square = new Float64Array(c);
+    this.#lines(stack, (line) => {
+      for (let x = 0, i = 0; x < w; x++)
+        for (let k = 0; k < c; k++, i++) {
+          const value = line[i];
+          const beside = next && x < w - 1 ? line[i + c] : value;
+          sum[k] += once[x] * value;
+          square[k] += (twice[x] * value + pairs[x] * beside) * value;
+        }
+    });
+    const mean = sum.map((total) => total / this.pixels);
+    const scale = square.map((total, k) => {
+      const deviation = Math.sqrt(Math.max(total / this.pixels - mean[k] ** 2, 0));
+      return deviation > 1e-6 * Math.abs(mean[k]) ? deviation : 1;
+    });
+    return { mean, scale };
+  }
+
+  /** Squared length of every pixel's part of this stack. */
+  #squares(stack) {
+    const { w, c, mean, scale } = stack;
+    const { lower, share, next } = axis(this.size[1], w);
+    const out = new Float32Array(this.pixels);
+    const own = new Float64Array(w);
+    const pair = new Float64Array(w);
+    this.#lines(stack, (line, y) => {
+      own.fill(0);
+      pair.fill(0);
+      for (let x = 0, i = 0; x < w; x++)
+        for (let k = 0; k < c; k++, i++) {
+          line[i] = (line[i] - mean[k]) / scale[k];
+          own[x] += line[i] * line[i];
+          if (x) pair[x - 1] += line[i] * line[i - c];
+        }
+      for (let x = 0; x < this.size[1]; x++) {
+        const [left, t] = [lower[x], share[x]];
+        const cross = next ? pair[left] : own[left];
+        out[y * this.size[1] + x] = (1 - t) ** 2 * own[left] + t * t * own[left + next] + 2 * t * (1 - t) * cross;
+      }
+    });
+    return out;
+  }
+
+  /** One pixel's standardized values: an array for each of the stacks `which`. */
+  pixel(row, column, which = this.stacks.keys()) {
+    return Array.from(which, (s) => {
+      const { values, h, w, c, mean, scale } = this.stacks[s];
+      const [rows, columns] = [axis(this.size[0], h), axis(this.size[1], w)];
+      const [t, u] = [rows.share[row], columns.share[column]];
+      const a = (rows.lower[row] * w + columns.lower[column]) * c;
+      const [b, d] = [a + columns.next * c, a + rows.next * w * c];
+      return Float64Array.from({ length: c }, (_, k) => {
+        const above = values[a + k] * (1 - u) + values[b + k] * u;
+        const below = values[d + k] * (1 - u) + values[d + columns.next * c + k] * u;
+        return (above * (1 - t) + below * t - mean[k]) / scale[k];
+      });
+    });
+  }
+
+  /** Squared length of every pixel over the stacks `which`. */
+  squares(which) {
+    const out = new Float32Array(this.pixels);
+    for (const s of which) this.stacks[s].squares.forEach((value, p) => (out[p] += value));
+    return out;
+  }
+
+  /** The product of every pixel with one vector, given as an array for each of `which`. */
+  dot(vector, which) {
+    const out = new Float32Array(this.pixels);
+    which.forEach((s, j) => {
+      const stack = this.stacks[s];
+      const weights = vector[j].map((value, k) => value / stack.scale[k]);
+      const away = weights.reduce((sum, weight, k) => sum + weight * stack.mean[k], 0);
+      const small = project(stack, weights).map((value) => value - away);
+      addStretched(small, [stack.h, stack.w], this.size, out);
+    });
+    return out;
+  }
+
+  /** The sum of all pixels, each with a weight: an array for each of `which`. */
+  sums(weights, which) {
+    const total = weights.reduce((a, b) => a + b, 0);
+    return which.map((s) => {
+      const { values, h, w, c, mean, scale } = this.stacks[s];
+      const small = shrink(weights, this.size, [h, w]);
+      const out = new Float64Array(c);
+      small.forEach((weight, p) => {
+        if (weight) for (let k = 0, i = p * c; k < c; k++, i++) out[k] += weight * values[i];
+      });
+      return out.map((sum, k) => (sum - total * mean[k]) / scale[k]);
+    });
+  }
+
+  /** The cosine between one pixel's values and every other's: -1 to 1. */
+  similarity(row, column, which = [...this.stacks.keys()]) {
+    const squares = this.squares(which);
+    const out = this.dot(this.pixel(row, column, which), which);
+    const length = squares[row * this.size[1] + column];
+    return out.map((value, p) => {
+      const both = Math.sqrt(squares[p] * length);
+      return both > 0 ? Math.min(Math.max(value / both, -1), 1) : 0;
+    });
+  }
+
+  /** k-means++ starts (Arthur and Vassilvitskii 2007) among some pixels: k of them, numbered row by row. */
+  starts(k, which, seed = 1) {
+    const next = random(seed);
+    const squares = this.squares(which);
+    const sample = Array.from({ length: Math.min(800, this.pixels) }, () => Math.floor(next() * this.pixels));
+    const chosen = [sample[0]];
+    const away = new Float64Array(sample.length).fill(Infinity);
+    while (chosen.length < k) {
+      const last = chosen.at(-1);
+      const products = this.dot(this.pixel(Math.floor(last / this.size[1]), last % this.size[1], which), which);
+      sample.forEach((p, i) => {
+        away[i] = Math.min(away[i], Math.max(squares[p] + squares[last] - 2 * products[p], 0));
+      });
+      let left = next() * away.reduce((a, b) => a + b, 0);
+      const found = sample.findIndex((_, i) => (left -= away[i]) < 0);
+      chosen.push(sample[found < 0 ? 0 : found]);
+    }
+    return chosen;
+  }
+
+  /** Lloyd's rounds of k-means from pixels as starts: yields {labels, changed} after each, to the end. */
+  *kmeans(starts, which, rounds = 100) {
+    let centres = starts.map((p) => this.pixel(Math.floor(p / this.size[1]), p % this.size[1], which));
+    let labels = new Uint8Array(this.pixels);
+    for (let round = 0; round < rounds; round++) {
+      const best = new Float32Array(this.pixels).fill(-Infinity);
+      const now = new Uint8Array(this.pixels);
+      centres.forEach((centre, j) => {
+        const half = centre.reduce((sum, part) => sum + part.reduce((a, b) => a + b * b, 0), 0) / 2;
+        this.dot(centre, which).forEach((value, p) => {
+          if (value - half > best[p]) [best[p], now[p]] = [value - half, j];
+        });
+      });
+      const changed = now.reduce((count, label, p) => count + (round === 0 || label !== labels[p]), 0);
+      labels = now;
+      yield { labels, changed };
+      if (!changed) return;
+      centres = centres.map((centre, j) => {
+        const members = Float32Array.from(labels, (label) => Number(label === j));
+        const count = members.reduce((a, b) => a + b, 0);
+        return count ? this.sums(members, which).map((part) => part.map((value) => value / count)) : centre;
+      });
+    }
+  }
+}

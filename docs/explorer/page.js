@@ -1,0 +1,294 @@
+// The page: photographs, the worker that computes, and the view that is shown.
+
+import { VIEWS, make } from "./views.js";
+import { forNetwork, onCanvas, readPicture } from "./pictures.js";
+
+const $ = (id) => document.getElementById(id);
+const SLOW = 2.5; // seconds that a picture of normal size may take before the page stays with quick ones
+const QUICK = 128;
+const NORMAL = 224;
+
+const app = {
+  state: { choice: 0, layer: 6, k: 4, map: 0, at: [0.38, 0.36] },
+  light: $("light"),
+  picture: null,
+  say,
+  caption: (text) => ($("caption").textContent = text),
+  ask,
+  mark,
+  wish,
+  point() {
+    const [y, x] = app.state.at;
+    const { h, w } = app.picture;
+    return { row: Math.min(Math.floor(y * h), h - 1), column: Math.min(Math.floor(x * w), w - 1) };
+  },
+};
+let view = null;
+let sideChosen = false;
+
+function say(text, wrong = false) {
+  $("status").textContent = text;
+  $("status").classList.toggle("wrong", wrong);
+}
+
+// --- the worker ----------------------------------------------------------------------------------------------
+
+const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+const open = new Map();
+let last = 0;
+
+/** Ask the worker something; null if another picture came in between. */
+function ask(what, question = {}) {
+  const id = ++last;
+  worker.postMessage({ ...question, id, what });
+  return new Promise((resolve, reject) => open.set(id, { resolve, reject }));
+}
+
+const EVENTS = {
+  bytes({ bytes, total }) {
+    document.querySelector("progress").value = total ? bytes / total : 0;
+    if (bytes < total) say(`Fetching the network: ${(bytes / 1e6).toFixed(0)} of ${(total / 1e6).toFixed(0)} MB`);
+    if (bytes >= total) document.querySelector("progress").hidden = true;
+  },
+  layer: ({ layer }) => say(`Looking … ${layer.replace("_conv", ", convolution ").replace("block", "block ")}`),
+  round: (event) => app.onRound?.(event),
+  failed: ({ message }) => say(`${message}.`, true),
+};
+
+worker.onmessage = ({ data }) => {
+  if (data.event) return EVENTS[data.event](data);
+  const { resolve, reject } = open.get(data.id);
+  open.delete(data.id);
+  if (data.error) reject(new Error(data.error));
+  else resolve(data.answer);
+};
+worker.onerror = (event) => say(`The network could not be started: ${event.message ?? "unknown reason"}.`, true);
+
+// --- the photograph ------------------------------------------------------------------------------------------
+
+/** Show a picture and let the network look at it. */
+async function take(canvas, text, credit = "") {
+  const { width, height } = canvas;
+  $("photo").width = width;
+  $("photo").height = height;
+  $("photo").getContext("2d").drawImage(canvas, 0, 0);
+  $("stage").style.aspectRatio = `${width} / ${height}`;
+  $("stage").style.maxWidth = `calc(min(72vh, 48rem) * ${(width / height).toFixed(4)})`;
+  app.source = { canvas, text, credit };
+  app.caption(credit);
+  await look();
+}
+
+async function look() {
+  const side = Number($("side").value);
+  const { rgb, h, w } = forNetwork(app.source.canvas, side);
+  app.picture = { h, w, side };
+  clear();
+  $("marks").setAttribute("viewBox", `0 0 ${w} ${h}`);
+  say("Looking …");
+  const found = await ask("look", { rgb, h, w });
+  if (!found) return;
+  app.seconds = found.seconds;
+  say(`The network looked at ${w} × ${h} pixels for ${found.seconds.toFixed(1)} s.`);
+  document.body.dataset.ready = String(Number(document.body.dataset.ready ?? 0) + 1);
+  view?.update();
+  if (!sideChosen && side === QUICK && (found.seconds * NORMAL ** 2) / QUICK ** 2 < SLOW) {
+    sideChosen = true; // this device is quick enough for pictures of normal size
+    $("side").value = String(NORMAL);
+    await look();
+  }
+}
+
+function clear() {
+  app.light.getContext("2d").clearRect(0, 0, app.light.width, app.light.height);
+  $("marks").replaceChildren();
+}
+
+/** Draw shapes and, unless it is left out, a cross at a pixel, over the photograph. */
+function mark(shapes, row, column, cross = true) {
+  const svg = (tag, attributes) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    return element;
+  };
+  const dot = { x: column - 0.5, y: row - 0.5, width: 2, height: 2 };
+  const all = cross ? [...shapes, ["rect", { ...dot, class: "dark" }], ["rect", dot]] : shapes;
+  $("marks").replaceChildren(...all.map(([tag, attributes]) => svg(tag, attributes)));
+}
+
+/** What a map would like to see most: its tile on the atlas' sheet of that layer, or null. */
+function wish(layer, index) {
+  const sheet = app.site.atlas?.layers[layer];
+  const at = sheet?.filters.indexOf(index) ?? -1;
+  if (at < 0) return null;
+  const tile = make("div", { className: "wish", role: "img", ariaLabel: `What map ${index} would like to see most` });
+  const [x, y] = [at % sheet.across, Math.floor(at / sheet.across)];
+  tile.style.backgroundImage = `url("${new URL(sheet.file, location.href)}")`;
+  tile.style.backgroundSize = `${100 * sheet.across}% ${100 * sheet.down}%`;
+  tile.style.backgroundPosition = `${(100 * x) / Math.max(sheet.across - 1, 1)}% ${(100 * y) / Math.max(sheet.down - 1, 1)}%`;
+  tile.style.aspectRatio = "1";
+  return tile;
+}
+
+async function useFile(file) {
+  try {
+    say("Reading the picture …");
+    press(null);
+    await take(await readPicture(file), "A photograph of your own");
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+async function usePhotograph(photograph, button) {
+  press(button);
+  const answer = await fetch(photograph.file);
+  await take(await readPicture(await answer.blob()), photograph.text, `Photograph: ${photograph.credit}`);
+}
+
+function press(button) {
+  for (const other of $("tray").children) other.setAttribute("aria-pressed", other === button);
+}
+
+function fillTray() {
+  const buttons = app.site.photographs.map((photograph) => {
+    const image = make("img", { src: photograph.file, alt: photograph.text, loading: "lazy" });
+    const button = make("button", { type: "button", title: photograph.text, aria: { pressed: false } }, image);
+    button.addEventListener("click", () => usePhotograph(photograph, button));
+    return button;
+  });
+  $("tray").replaceChildren(...buttons);
+}
+
+// --- a photograph of one's own -------------------------------------------------------------------------------
+
+async function useCamera() {
+  const video = $("viewfinder");
+  if (video.srcObject) {
+    const canvas = onCanvas(video, video.videoWidth, video.videoHeight);
+    for (const track of video.srcObject.getTracks()) track.stop();
+    [video.srcObject, video.hidden, $("camera").textContent] = [null, true, "Camera"];
+    press(null);
+    return take(canvas, "A photograph of your own");
+  }
+  try {
+    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+    video.hidden = false;
+    await video.play();
+    $("camera").textContent = "Take it";
+  } catch {
+    say("There is no camera here that the page may use; choose a file instead.", true);
+  }
+}
+
+function listenForPictures() {
+  $("choose").addEventListener("click", () => $("file").click());
+  $("file").addEventListener("change", () => $("file").files[0] && useFile($("file").files[0]));
+  $("camera").hidden = !navigator.mediaDevices?.getUserMedia;
+  $("camera").addEventListener("click", useCamera);
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  });
+  addEventListener("dragleave", () => document.body.classList.remove("dropping"));
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dropping");
+    if (event.dataTransfer.files[0]) useFile(event.dataTransfer.files[0]);
+  });
+  addEventListener("paste", (event) => {
+    if (event.clipboardData.files[0]) useFile(event.clipboardData.files[0]);
+  });
+  $("side").addEventListener("change", () => {
+    sideChosen = true;
+    look();
+  });
+}
+
+// --- views and touching --------------------------------------------------------------------------------------
+
+function showView(id) {
+  const chosen = VIEWS.find((each) => each.id === id) ?? VIEWS[0];
+  for (const tab of $("views").children) {
+    tab.setAttribute("aria-selected", tab.id === `tab-${chosen.id}`);
+    tab.tabIndex = tab.id === `tab-${chosen.id}` ? 0 : -1;
+  }
+  const panel = make("div", {}, make("p", {}, chosen.text));
+  clear();
+  app.onRound = null;
+  $("panel").replaceChildren(panel);
+  $("panel").setAttribute("aria-labelledby", `tab-${chosen.id}`);
+  view = chosen.show(app, panel);
+  if (app.site.notebooks) {
+    const address = `${app.site.notebooks}${chosen.notebook}.html`;
+    panel.append(make("p", {}, make("a", { href: address }, "How it works: the notebook")));
+  }
+  $("stage").classList.toggle("touchable", Boolean(view.touch));
+  if (app.picture) view.update();
+}
+
+function fillTabs() {
+  const tabs = VIEWS.map(({ id, title }) => {
+    const tab = make("button", { type: "button", role: "tab", id: `tab-${id}`, aria: { controls: "panel" } }, title);
+    tab.addEventListener("click", () => (location.hash = id));
+    return tab;
+  });
+  $("views").replaceChildren(...tabs);
+  $("views").addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const next = tabs[(tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length];
+    next.focus();
+    next.click();
+  });
+  addEventListener("hashchange", () => showView(location.hash.slice(1)));
+}
+
+function touchAt(y, x) {
+  if (!view?.touch || !app.picture) return;
+  app.state.at = [y, x].map((place) => Math.min(Math.max(place, 0), 0.9999));
+  view.touch();
+}
+
+function listenForTouches() {
+  const stage = $("stage");
+  const touched = (event) => {
+    const box = stage.getBoundingClientRect();
+    touchAt((event.clientY - box.top) / box.height, (event.clientX - box.left) / box.width);
+  };
+  stage.addEventListener("pointerdown", (event) => {
+    stage.setPointerCapture(event.pointerId);
+    touched(event);
+  });
+  stage.addEventListener("pointermove", (event) => {
+    if (event.buttons) touched(event);
+  });
+  stage.addEventListener("keydown", (event) => {
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    if (!step || !view?.touch || !app.picture) return;
+    event.preventDefault();
+    const { h, w } = app.picture;
+    const far = event.shiftKey ? 8 : 1;
+    touchAt(app.state.at[0] + (far * step[0]) / h, app.state.at[1] + (far * step[1]) / w);
+  });
+}
+
+async function start() {
+  app.site = await (await fetch("site.json")).json();
+  app.threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, 4) : 1;
+  $("side").value = String(QUICK);
+  fillTabs();
+  fillTray();
+  listenForPictures();
+  listenForTouches();
+  const address = (file) => new URL(file, location.href).href;
+  const { trunk, names } = app.site;
+  const head = names && { ...names, weights: address(names.weights) };
+  const started = ask("start", { threads: app.threads, trunk: address(trunk), names: head });
+  showView(location.hash.slice(1));
+  await started;
+  await usePhotograph(app.site.photographs[0], $("tray").firstChild);
+}
+
+globalThis.explorer = app; // for tests and the curious
+start().catch((error) => say(`The explorer could not start: ${error.message}.`, true));

@@ -1,0 +1,92 @@
+// Pictures: reading what a person has, and drawing maps as colours.
+
+import { networkSize, resize } from "./arithmetic.js";
+
+const SHOWN = 1024; // longer side of the picture on the page
+const VIRIDIS = ["440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725"];
+
+/** The colours of the maps, as in the notebooks: 256 times [red, green, blue]. */
+export const COLOURS = Array.from({ length: 256 }, (_, i) => {
+  const place = (i / 255) * (VIRIDIS.length - 1);
+  const before = Math.min(Math.floor(place), VIRIDIS.length - 2);
+  const part = (text, k) => parseInt(text.slice(2 * k, 2 * k + 2), 16);
+  const mix = (k) => part(VIRIDIS[before], k) * (before + 1 - place) + part(VIRIDIS[before + 1], k) * (place - before);
+  return [0, 1, 2].map((k) => Math.round(mix(k)));
+});
+
+/** Colours of groups (Petroff 2021), as in the notebooks. */
+export const PALETTE = ["#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70"];
+
+const SENTENCES = [
+  [/^\s*(<!doctype html|<html)/i, "is a web page, not a picture: open it, and save the picture itself"],
+  [/^.{4}ftyp(hei|mif1|hev)/s, "is a HEIC photograph, which this browser can't read: share or export it as JPEG"],
+  [/^%PDF/, "is a PDF: export the page as a picture"],
+];
+
+/** What to say about a file that the browser can't show. */
+async function complaint(file) {
+  const name = file.name || "What you gave";
+  if (!file.size) return `${name} is empty: the copy failed; fetch it again.`;
+  const start = new TextDecoder("latin1").decode(await file.slice(0, 64).arrayBuffer());
+  const known = SENTENCES.find(([pattern]) => pattern.test(start));
+  if (known) return `${name} ${known[1]}.`;
+  const picture = /^(\x89PNG|\xff\xd8\xff|GIF8|RIFF|BM)/.test(start);
+  if (picture) return `${name} is damaged, or too large for this browser: make it smaller in a picture editor first.`;
+  return `${name} is not a picture that a browser can read: give a JPEG, PNG or WebP.`;
+}
+
+/** A file or blob as a canvas, upright, at most `SHOWN` on its longer side, on white. Throws a sentence. */
+export async function readPicture(file) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+  } catch {
+    throw new Error(await complaint(file));
+  }
+  const canvas = onCanvas(bitmap, bitmap.width, bitmap.height);
+  bitmap.close();
+  return canvas;
+}
+
+/** Whatever can be drawn, as a canvas on white, its longer side at most `SHOWN`. */
+export function onCanvas(source, width, height) {
+  const scale = Math.min(1, SHOWN / Math.max(width, height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(width * scale));
+  canvas.height = Math.max(1, Math.round(height * scale));
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "white";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(source, 0, 0, canvas.width, canvas.height);
+  return canvas;
+}
+
+/** The picture as the network looks at it: {rgb: Float32Array (h, w, 3), h, w}. */
+export function forNetwork(canvas, side) {
+  const { width, height } = canvas;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  const all = new Float32Array(width * height * 3);
+  for (let p = 0; p < width * height; p++) for (let k = 0; k < 3; k++) all[3 * p + k] = data[4 * p + k];
+  const [h, w] = networkSize(height, width, side);
+  return { rgb: resize(all, [height, width, 3], [h, w]), h, w };
+}
+
+/** Paint a canvas of (h, w) pixels: colour(p) gives [red, green, blue, alpha], each 0..255. */
+export function paint(canvas, h, w, colour) {
+  [canvas.width, canvas.height] = [w, h];
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(w, h);
+  for (let p = 0; p < h * w; p++) image.data.set(colour(p), 4 * p);
+  context.putImageData(image, 0, 0);
+}
+
+/** One map, as bytes, in the maps' colours. */
+export function paintMap(canvas, { bytes, h, w }) {
+  paint(canvas, h, w, (p) => [...COLOURS[bytes[p]], 255]);
+}
+
+/** Light and dark over the photograph: what has 1 stays as it is, what has 0 lies in the dark. */
+export function paintLight(canvas, h, w, light) {
+  paint(canvas, h, w, (p) => [10, 12, 20, 235 * (1 - light[p]) ** 1.2]);
+}

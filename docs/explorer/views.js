@@ -1,0 +1,274 @@
+// The five views: each has {id, title, show(app, panel)} and returns {update, touch}, called when a picture is
+// ready and when a pixel is touched.
+
+import { COLUMN, LAYERS, fieldAt } from "./arithmetic.js";
+import { PALETTE, paint, paintLight, paintMap } from "./pictures.js";
+
+/** An element with properties and children; `data` and `aria` are objects, `on` are listeners. */
+export function make(tag, { on = {}, aria = {}, ...properties } = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  for (const [name, value] of Object.entries(aria)) element.setAttribute(`aria-${name}`, value);
+  for (const [name, listener] of Object.entries(on)) element.addEventListener(name, listener);
+  element.append(...children);
+  return element;
+}
+
+/** A row of buttons of which one is pressed; chosen(i) is called when another is. */
+function choices(legend, texts, at, chosen) {
+  const press = (i) => {
+    buttons.forEach((button, j) => button.setAttribute("aria-pressed", i === j));
+    chosen(i);
+  };
+  const buttons = texts.map((text, i) =>
+    make("button", { type: "button", aria: { pressed: i === at }, on: { click: () => press(i) } }, text),
+  );
+  return make("fieldset", { className: "choices" }, make("legend", {}, legend), ...buttons);
+}
+
+/** A labelled slider; told(value) gives the text beside it. */
+function slider(label, [min, max, value], told, moved) {
+  const output = make("output", {}, told(value));
+  const input = make("input", { type: "range", id: `slider-${label.replace(/\W+/g, "-")}`, min, max, value });
+  const set = () => {
+    output.textContent = told(Number(input.value));
+    input.setAttribute("aria-valuetext", output.textContent);
+  };
+  input.addEventListener("input", () => {
+    set();
+    moved(Number(input.value));
+  });
+  set();
+  return make("div", { className: "slider" }, make("label", { htmlFor: input.id }, label), output, input);
+}
+
+const percent = (share) => (share < 0.005 ? "under 1 %" : `${Math.round(100 * share)} %`);
+const plain = (name) => name.replace(/block(\d)_conv(\d)/, "block $1, convolution $2");
+const WHERE = ["all five", "1 · edges, colours", "2 · corners", "3 · textures", "4 · parts", "5 · objects"];
+const stacksOf = (choice) => (choice ? [choice - 1] : [0, 1, 2, 3, 4]);
+
+/** A button with a map; pressing it lights the photograph with the map. */
+function mapButton(app, layer, map, text, group) {
+  const canvas = make("canvas", { role: "img", ariaLabel: `Map ${map.index} of ${plain(layer)}` });
+  paintMap(canvas, map);
+  const press = () => {
+    for (const other of group.querySelectorAll("button")) other.setAttribute("aria-pressed", other === button);
+    paintLight(app.light, map.h, map.w, Float32Array.from(map.bytes, (byte) => byte / 255));
+    app.caption(`Bright: where map ${map.index} of ${plain(layer)} answers.`);
+  };
+  const wish = app.wish(layer, map.index);
+  const pictures = make("div", { className: "pair" }, canvas, ...(wish ? [wish] : []));
+  const button = make("button", { type: "button", aria: { pressed: false }, on: { click: press } }, pictures, make("span", {}, text));
+  return make("li", {}, button);
+}
+
+// --- 1. names ------------------------------------------------------------------------------------------------
+
+function names(app, panel) {
+  const list = make("ol", { className: "names" });
+  const note = make("p", { className: "soft" });
+  panel.append(list, note);
+
+  async function light(button, { index }) {
+    for (const other of list.querySelectorAll("button")) other.setAttribute("aria-pressed", other === button);
+    const map = await app.ask("activation", { index });
+    if (!map || !panel.isConnected || !list.contains(button)) return;
+    paintLight(app.light, app.picture.h, app.picture.w, map);
+    app.caption(`Bright: what speaks for “${app.site.classes[index]}”.`);
+  }
+
+  async function update() {
+    const found = await app.ask("names", { count: 5 });
+    if (!found || !panel.isConnected) return;
+    note.textContent = found.length ? "" : "The part that gives names is not installed here; the other views work.";
+    const items = found.map((guess) => {
+      const bar = make("span", { className: "bar" });
+      bar.style.width = `${100 * guess.probability}%`;
+      const name = app.site.classes[guess.index];
+      const button = make("button", { type: "button", aria: { pressed: false } }, bar, make("span", {}, name), make("span", { className: "share" }, percent(guess.probability)));
+      button.addEventListener("click", () => light(button, guess));
+      return make("li", {}, button);
+    });
+    list.replaceChildren(...items);
+    if (!found.length) return;
+    app.say(`The network's first thought: ${app.site.classes[found[0].index]}, ${percent(found[0].probability)}.`);
+    light(items[0].firstChild, found[0]);
+  }
+  return { update };
+}
+
+// --- 2. touch a pixel ----------------------------------------------------------------------------------------
+
+function touch(app, panel) {
+  let choice = app.state.choice;
+  let [asking, waiting] = [false, false];
+  const list = make("ul", { className: "maps" });
+  const heading = make("p", { className: "soft" });
+  const choose = (i) => {
+    app.state.choice = choice = i;
+    update();
+  };
+  panel.append(choices("Alike for which block of the network?", WHERE, choice, choose), heading, list);
+
+  async function update() {
+    if (asking) return (waiting = true);
+    asking = true;
+    const { row, column } = app.point();
+    const layer = COLUMN[choice ? choice - 1 : 4];
+    drawFields(app, row, column, layer);
+    const found = await app.ask("touch", { row, column, which: stacksOf(choice), layer, count: 8 });
+    asking = false;
+    if (found && panel.isConnected) draw(found, layer);
+    if (waiting) {
+      waiting = false;
+      update();
+    }
+  }
+
+  function draw({ likeness, strongest }, layer) {
+    const { h, w } = app.picture;
+    if (likeness.length !== h * w) return;
+    const sorted = likeness.toSorted();
+    const [low, high] = [0.5, 0.995].map((share) => sorted[Math.floor(share * (sorted.length - 1))]);
+    paintLight(app.light, h, w, likeness.map((value) => Math.min(Math.max((value - low) / (high - low || 1), 0), 1)));
+    const { size } = fieldAt(layer, 0, 0);
+    app.caption(`Bright: pixels that are alike for the network. Square: the ${size} × ${size} pixels that ${plain(layer)} sees from here.`);
+    heading.textContent = `Maps of ${plain(layer)} that stand out most at this point:`;
+    list.replaceChildren(...strongest.map((map) => mapButton(app, layer, map, `map ${map.index}: ${map.value.toPrecision(3)}`, list)));
+  }
+  return { update, touch: update };
+}
+
+/** Draw the point, the square that a layer sees from it, and faintly those of the other blocks. */
+function drawFields(app, row, column, chosen) {
+  const others = COLUMN.filter((name) => name !== chosen);
+  const square = (name, className) => {
+    const { x, y, size } = fieldAt(name, row, column);
+    return ["rect", { x, y, width: size, height: size, class: className }];
+  };
+  const shapes = others.map((name) => square(name, "faint"));
+  app.mark([...shapes, square(chosen, "dark"), square(chosen, "")], row, column);
+}
+
+// --- 3. layer by layer ---------------------------------------------------------------------------------------
+
+function layers(app, panel) {
+  const list = make("ul", { className: "maps" });
+  const about = make("p", { className: "soft" });
+  const told = (i) => `${LAYERS[i].name} · ${LAYERS[i].channels} maps`;
+  const move = (i) => {
+    app.state.layer = i;
+    update();
+  };
+  panel.append(slider("Layer", [0, 12, app.state.layer], told, move), about, list);
+
+  async function update() {
+    const { name } = LAYERS[app.state.layer];
+    const found = await app.ask("maps", { layer: name, count: 12, among: app.site.atlas?.layers[name]?.filters });
+    if (!found || !panel.isConnected || name !== LAYERS[app.state.layer].name) return;
+    const { size } = fieldAt(name, 0, 0);
+    about.textContent = `The twelve that answer most, each ${found[0].w} × ${found[0].h} values; every value has seen ${size} × ${size} pixels.`;
+    list.classList.toggle("wide", Boolean(app.site.atlas?.layers[name]));
+    list.replaceChildren(...found.map((map) => mapButton(app, name, map, `map ${map.index}`, list)));
+    list.querySelector("button").click();
+  }
+  return { update };
+}
+
+// --- 4. groups -----------------------------------------------------------------------------------------------
+
+function groups(app, panel) {
+  let choice = app.state.choice;
+  const note = make("p", { className: "soft", role: "status" });
+  const told = (k) => `${k} groups`;
+  const count = slider("How many groups", [2, 8, app.state.k], told, (k) => {
+    app.state.k = k;
+    update();
+  });
+  const choose = (i) => {
+    app.state.choice = choice = i;
+    update();
+  };
+  panel.append(count, choices("Sorted by which block of the network?", WHERE, choice, choose), note);
+  let rounds = 0;
+
+  async function update() {
+    const { k } = app.state;
+    rounds = 0;
+    app.onRound = ({ labels, ...told }) => told.k === app.state.k && draw(labels, told.k, ++rounds);
+    const found = await app.ask("groups", { k, which: stacksOf(choice) });
+    if (!found || !panel.isConnected) return;
+    draw(found.labels, k, found.rounds);
+    note.textContent = `Settled after ${found.rounds} rounds.`;
+  }
+
+  function draw(labels, k, round) {
+    const { h, w } = app.picture;
+    if (!panel.isConnected || labels.length !== h * w) return;
+    const colours = PALETTE.map((text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16)));
+    paint(app.light, h, w, (p) => [...colours[labels[p]], 200]);
+    note.textContent = `Round ${round} …`;
+    app.caption(`Each colour is one of ${k} groups of pixels that are alike for the network.`);
+  }
+  return { update };
+}
+
+// --- 5. the magnifier ----------------------------------------------------------------------------------------
+
+function magnifier(app, panel) {
+  const place = make("div", {});
+  const move = (map) => {
+    app.state.map = map;
+    update();
+  };
+  panel.append(slider("Map of the first convolution", [0, 63, app.state.map], (map) => `map ${map}`, move), place);
+
+  async function update() {
+    const { row, column } = app.point();
+    const found = await app.ask("magnify", { row, column, map: app.state.map });
+    if (!found || !panel.isConnected) return;
+    const box = { x: column - 1, y: row - 1, width: 3, height: 3 };
+    app.mark([["rect", { ...box, class: "dark" }], ["rect", box]], row, column, false);
+    paintLight(app.light, found.map.h, found.map.w, Float32Array.from(found.map.bytes, (byte) => byte / 255));
+    app.caption(`Bright: where map ${app.state.map} of the first convolution answers. The square is taken apart beside.`);
+    place.replaceChildren(...arithmetic(found, row, column));
+  }
+  return { update, touch: update };
+}
+
+/** The 27 products of a place, channel by channel, their sum, the bias, and what the ReLU leaves. */
+function arithmetic({ rgb, h, w, kernel, bias, value }, row, column) {
+  const sums = [0, 0, 0];
+  const tables = ["blue", "green", "red"].map((name, i) => {
+    const rows = [0, 1, 2].map((y) =>
+      make("tr", {}, ...[0, 1, 2].map((x) => {
+        const [r, c] = [row + y - 1, column + x - 1];
+        const inside = r >= 0 && r < h && c >= 0 && c < w;
+        const pixel = inside ? rgb[3 * (r * w + c) + 2 - i] - [103.939, 116.779, 123.68][i] : 0;
+        const product = pixel * kernel[(3 * y + x) * 3 + i];
+        sums[i] += product;
+        const cell = make("td", { title: `${pixel.toFixed(0)} × ${kernel[(3 * y + x) * 3 + i].toFixed(3)}` }, product.toFixed(1));
+        const strength = Math.min(Math.abs(product) / 20, 1);
+        cell.style.background = `color-mix(in srgb, ${product < 0 ? "#bd1f01" : "#3f90da"} ${Math.round(70 * strength)}%, var(--card))`;
+        return cell;
+      })),
+    );
+    const caption = make("caption", { className: "soft" }, `${name}: ${sums[i].toFixed(1)}`);
+    return make("table", { className: "products" }, caption, ...rows);
+  });
+  const total = sums.reduce((a, b) => a + b, bias);
+  const line = `${sums.map((sum) => sum.toFixed(1)).join(" + ")} + bias ${bias.toFixed(2)} = ${total.toFixed(1)}`.replaceAll("+ -", "− ");
+  const end = total < 0 ? "which is below zero, so the ReLU leaves 0" : `which the ReLU lets through: ${value.toFixed(1)}`;
+  return [
+    make("div", { className: "sums" }, ...tables),
+    make("p", { className: "result" }, `${line}, ${end}.`),
+    make("p", { className: "soft" }, "Each cell is a pixel's value, less the mean of all training pictures, times the weight at its place. Blue adds, red takes away. That is all a convolution does; the whole network does it again and again, some ten thousand million products for one picture."),
+  ];
+}
+
+export const VIEWS = [
+  { id: "names", title: "Names", show: names, notebook: "01_vgg16", text: "What is it, of a thousand things that the network was taught? Choose a name, and the photograph shows where it comes from." },
+  { id: "touch", title: "Touch", show: touch, notebook: "03_hypercolumns", text: "Touch the photograph and move. Everything that is alike for the network lights up with your point; the squares are what each block sees from there." },
+  { id: "layers", title: "Layers", show: layers, notebook: "02_feature_maps", text: "Thirteen convolutions, one after the other. The first ones keep edges and colours, the last ones hardly know where, but what." },
+  { id: "groups", title: "Groups", show: groups, notebook: "03_hypercolumns", text: "No names, no teaching: pixels are sorted by what they go through in the network, and fall into regions." },
+  { id: "magnifier", title: "Magnifier", show: magnifier, notebook: "00_convolution_basics", text: "One value of one map, taken apart: nine pixels in three colours, each multiplied by a weight, and added up." },
+];
