@@ -4,6 +4,7 @@ import { LAYERS, channelMeans, project, softmax } from "./arithmetic.js";
 
 const MEAN = [103.939, 116.779, 123.68]; // of ImageNet's blue, green and red, as the authors subtracted it
 const MAX_PAGES = 16384; // of 64 KiB: a gigabyte, reserved, not taken
+const SHARED_PAGES = 4608; // weights, and maps of the largest picture of the page's finest size
 
 // --- reading weights ---------------------------------------------------------------------------------------
 
@@ -18,6 +19,15 @@ const HALVES = Float32Array.from({ length: 65536 }, (_, bits) => {
 class Bytes {
   constructor(stream, seen) {
     Object.assign(this, { reader: stream.getReader(), seen, parts: [], ready: 0 });
+  }
+
+  /** Read on to the end, so that the last bytes are seen. */
+  async finish() {
+    for (;;) {
+      const { value, done } = await this.reader.read();
+      if (done) return;
+      this.seen(value.length);
+    }
   }
 
   async take(count) {
@@ -46,10 +56,9 @@ export async function* readNpz(stream, seen = () => {}) {
   const bytes = new Bytes(stream, seen);
   for (;;) {
     const head = new DataView((await bytes.take(30)).buffer);
-    if (head.getUint32(0, true) !== 0x04034b50) {
-      while (await bytes.take(1).catch(() => null)); // the table at the end of a zip file: not needed
-      return;
-    }
+    const kind = head.getUint32(0, true);
+    if (kind === 0x02014b50) return bytes.finish(); // the table at the end of a zip file: not needed
+    if (kind !== 0x04034b50) throw new Error("the file of weights is no npz file: copy it again");
     const name = new TextDecoder().decode(await bytes.take(head.getUint16(26, true)));
     const extra = new DataView((await bytes.take(head.getUint16(28, true))).buffer);
     let size = head.getUint32(18, true);
@@ -91,8 +100,8 @@ export async function help({ module, memory, control, me, threads, stack, work }
   exports.__stack_pointer.value = stack;
   const slots = new Int32Array(memory.buffer, control, 16);
   postMessage("here");
-  for (let ticket = 0; ; ticket = slots[0]) {
-    Atomics.wait(slots, 0, ticket);
+  for (let ticket = 0; ; ticket++) {
+    Atomics.wait(slots, 0, ticket); // comes back at once where the next one is out already
     const [, input, kernel, bias, out, h, w, c, k] = slots;
     exports.convolve(input, kernel, bias, out, work, h, w, c, k, me, threads);
   }
@@ -105,7 +114,8 @@ class Engine {
     const shared = threads > 1;
     const file = await fetch(new URL(shared ? "engine_threads.wasm" : "engine.wasm", import.meta.url));
     const module = await WebAssembly.compile(await file.arrayBuffer());
-    const limits = { initial: 1280, maximum: MAX_PAGES };
+    // Threads may not notice in time that memory has grown, so theirs is large enough from the start.
+    const limits = { initial: shared ? SHARED_PAGES : 1280, maximum: MAX_PAGES };
     engine.memory = new WebAssembly.Memory(shared ? { ...limits, shared } : limits);
     engine.exports = (await WebAssembly.instantiate(module, { env: { memory: engine.memory } })).exports;
     engine.top = engine.exports.__heap_base.value;

@@ -90,13 +90,13 @@ async function look() {
   if (!found) return;
   app.seconds = found.seconds;
   say(`The network looked at ${w} × ${h} pixels for ${found.seconds.toFixed(1)} s.`);
-  document.body.dataset.ready = String(Number(document.body.dataset.ready ?? 0) + 1);
   view?.update();
   if (!sideChosen && side === QUICK && (found.seconds * NORMAL ** 2) / QUICK ** 2 < SLOW) {
     sideChosen = true; // this device is quick enough for pictures of normal size
     $("side").value = String(NORMAL);
-    await look();
+    return look();
   }
+  document.body.dataset.ready = String(Number(document.body.dataset.ready ?? 0) + 1); // pictures looked at
 }
 
 function clear() {

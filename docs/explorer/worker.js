@@ -126,6 +126,11 @@ const ANSWERS = {
     return { kernel, bias, value: values[(row * w + column) * c + map], map: asPicture(stacks.block1_conv1, map), rgb, h, w };
   },
 
+  /** Bytes that the engine holds. */
+  async memory() {
+    return network.engine.memory.buffer.byteLength;
+  },
+
   /** A layer's maps as they are, for tests. */
   async raw({ layer }) {
     const { values, h, w, c } = picture.stacks[layer];

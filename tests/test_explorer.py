@@ -1,0 +1,321 @@
+"""The explorer: its page in Chromium beside course_utils, its arithmetic in node, the command that serves it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+import shutil
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from course_utils import hypercolumns, runtime
+from course_utils.cli import explore
+from course_utils.features import maps as features
+from course_utils.networks import pretrained
+from course_utils.pictures import images
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NODE = shutil.which("node")
+LAYERS = ["block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3"]
+# The answer to a question of the page's worker: every array as bytes in base64, with its type.
+ASK = """async ([what, question]) => {
+    const answer = await explorer.ask(what, question);
+    const pack = async (value) => {
+        if (ArrayBuffer.isView(value)) {
+            const reader = new FileReader();
+            const read = new Promise((resolve) => (reader.onload = () => resolve(reader.result)));
+            reader.readAsDataURL(new Blob([value]));
+            return { kind: value.constructor.name, data: (await read).split(",")[1] ?? "" };
+        }
+        if (value && typeof value === "object" && !Array.isArray(value)) {
+            const parts = Object.entries(value).map(async ([name, part]) => [name, await pack(part)]);
+            return Object.fromEntries(await Promise.all(parts));
+        }
+        return value;
+    };
+    return pack(answer);
+}"""
+KINDS = {"Float32Array": np.float32, "Float64Array": np.float64, "Uint8Array": np.uint8}
+
+
+def unpack(value: Any) -> Any:
+    if isinstance(value, dict) and "kind" in value:
+        return np.frombuffer(base64.b64decode(value["data"]), KINDS[value["kind"]])
+    return {name: unpack(part) for name, part in value.items()} if isinstance(value, dict) else value
+
+
+class Page:
+    """The explorer in a browser, with what it asked for and complained about."""
+
+    def __init__(self, browser: Any, address: str, **options: Any) -> None:
+        self.address, self.requests, self.errors = address, [], []
+        self.tab = browser.new_page(**options)
+        self.tab.on("request", lambda request: self.requests.append(request.url))
+        self.tab.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
+        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def open(self, view: str = "") -> Page:
+        self.tab.goto(f"{self.address}#{view}")
+        return self.look(1)
+
+    def look(self, times: int) -> Page:
+        """Wait until so many pictures have been looked at."""
+        self.tab.wait_for_selector(f"body[data-ready='{times}']", timeout=120_000)
+        return self
+
+    @property
+    def looks(self) -> int:
+        return int(self.tab.locator("body").get_attribute("data-ready") or 0)
+
+    def ask(self, what: str, **question: Any) -> Any:
+        return unpack(self.tab.evaluate(ASK, [what, question]))
+
+    def show(self, image: np.ndarray) -> None:
+        """Look at a picture (h, w, 3) without showing it."""
+        question = {"rgb": image.astype(float).ravel().tolist(), "h": image.shape[0], "w": image.shape[1]}
+        assert self.ask("look", **question)["seconds"] > 0
+
+    def give(self, name: str, content: bytes) -> None:
+        self.tab.set_input_files("#file", {"name": name, "mimeType": "", "buffer": content})
+
+    @property
+    def status(self) -> str:
+        return self.tab.inner_text("#status")
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with explore.server(explore.site(), port=0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    reason = "playwright: pip install --group browser"
+    playwright = pytest.importorskip("playwright.sync_api", reason=reason)
+    with playwright.sync_playwright() as engine:
+        found = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def trunk() -> Any:
+    runtime.start(seed=0)
+    return pretrained.load_vgg16(runtime.shipped("weights/vgg16.npz"), include_top=False)
+
+
+def picture(name: str, side: int) -> np.ndarray:
+    """A photograph as the page would hand it to the network, about side x side pixels."""
+    image = images.sample(name)
+    scale = side / np.sqrt(image.shape[0] * image.shape[1])
+    return images.resize(image, tuple(16 * round(length * scale / 16) for length in image.shape[:2]))
+
+
+def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The largest difference, as a share of the largest value."""
+    return float(np.abs(ours.reshape(theirs.shape) - theirs).max() / np.abs(theirs).max())
+
+
+def compare(page: Page, trunk: Any, image: np.ndarray) -> None:
+    """Maps, similarity and clusters of the page and of course_utils on one picture."""
+    page.show(image)
+    maps = features.feature_maps(trunk, image, LAYERS)
+    for name, stack in maps.items():
+        answer = page.ask("raw", layer=name)
+        assert (answer["h"], answer["w"], answer["c"]) == stack.shape
+        assert apart(answer["values"], stack) < 2e-3, name
+    columns = hypercolumns.Factored(maps, image.shape[:2]).standardized()
+    row, column = image.shape[0] // 3, image.shape[1] // 2
+    touched = page.ask("touch", row=row, column=column, which=[0, 1, 2, 3, 4], layer=LAYERS[2], count=4)
+    assert apart(touched["likeness"], columns.similarity(row, column)) < 2e-3
+    found = page.ask("groups", k=4, which=[0, 1, 2, 3, 4])
+    ours = hypercolumns.kmeans(columns, 4, starts=np.array(found["starts"]))
+    assert (found["labels"] == ours.labels.ravel()).mean() >= 0.995
+
+
+# --- in the plain test ----------------------------------------------------------------------------------
+
+
+def test_the_page_opens_and_is_equal_to_python(browser: Any, address: str, trunk: Any) -> None:
+    page = Page(browser, address).open("touch")
+    assert page.tab.evaluate("self.crossOriginIsolated")
+    light = "document.getElementById('light').toDataURL()"
+    page.tab.wait_for_selector(".maps canvas")
+    before = page.tab.evaluate(light)
+    page.tab.focus("#stage")
+    for _ in range(6):
+        page.tab.keyboard.press("Shift+ArrowRight")
+    page.tab.wait_for_timeout(1500)
+    assert page.tab.evaluate(light) != before
+    compare(page, trunk, picture("coffee", 96))
+    assert all(url.startswith((address, f"blob:{address}")) for url in page.requests)
+    assert not page.errors
+    page.tab.close()
+
+
+@pytest.mark.skipif(NODE is None, reason="no node on this machine")
+def test_arithmetic_in_node(project: Path) -> None:
+    command = [str(NODE), "--test", *map(str, (project / "tests" / "explorer").glob("*.test.mjs"))]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stdout[-3000:]
+
+
+@pytest.mark.skipif(NODE is None, reason="no node on this machine")
+def test_resizing_is_that_of_course_utils(project: Path, tmp_path: Path) -> None:
+    image = np.random.default_rng(3).integers(0, 256, (37, 52, 3)).astype(np.float32)
+    (tmp_path / "in.bin").write_bytes(image.tobytes())
+    code = f"""
+        import {{ readFileSync, writeFileSync }} from "node:fs";
+        import {{ resize }} from {json.dumps((project / "docs/explorer/arithmetic.js").as_uri())};
+        const all = new Float32Array(readFileSync("in.bin").buffer.slice(0));
+        for (const [h, w] of [[16, 32], [80, 52]]) writeFileSync(`${{h}}.bin`, resize(all, [37, 52, 3], [h, w]));
+    """.replace("readFileSync(\"in.bin\").buffer.slice(0)", 'Uint8Array.from(readFileSync("in.bin")).buffer')
+    (tmp_path / "run.mjs").write_text(code)
+    subprocess.run([str(NODE), "run.mjs"], cwd=tmp_path, check=True, timeout=60)
+    for size in ((16, 32), (80, 52)):
+        theirs = np.frombuffer((tmp_path / f"{size[0]}.bin").read_bytes(), np.float32)
+        assert apart(theirs, images.resize(image, size)) < 1e-5
+
+
+def test_the_engine_was_built_from_its_source(project: Path) -> None:
+    source = hashlib.sha256((project / "docs" / "explorer" / "engine.c").read_bytes()).hexdigest()
+    for name in ("engine.wasm", "engine_threads.wasm"):
+        content = (project / "docs" / "explorer" / name).read_bytes()
+        assert content.startswith(b"\0asm") and source.encode() in content, "run tools/explorer_engine.py"
+
+
+def test_the_server_gives_what_the_page_needs_and_nothing_else(address: str) -> None:
+    with urllib.request.urlopen(address) as answer:
+        assert answer.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+        text = answer.read().decode()
+    assert not re.search(r"(src|href)=\"https?:", text)
+    about = json.load(urllib.request.urlopen(f"{address}site.json"))
+    assert [photograph["name"] for photograph in about["photographs"]] == list(images.SAMPLES)
+    for wrong in ("engine.c", "../pyproject.toml", "%2e%2e/pyproject.toml", "weights/vgg16.json", "docs"):
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(address + wrong)
+
+
+def test_written_for_any_web_server(tmp_path: Path) -> None:
+    explore.write(tmp_path, explore.site())
+    assert (tmp_path / "index.html").is_file() and (tmp_path / "photographs" / "china.jpg").is_file()
+    assert (tmp_path / "weights" / "vgg16.npz").stat().st_size > 25_000_000
+
+
+def test_a_code_for_the_room_can_be_read() -> None:
+    import cv2
+
+    rows = explore.qr_code("http://192.168.1.23:8460/").split("\n")
+    halves = {"█": (1, 1), "▀": (1, 0), "▄": (0, 1), " ": (0, 0)}
+    bright = np.array([[[halves[sign][i] for sign in row] for i in (0, 1)] for row in rows], np.uint8)
+    code = np.kron(bright.reshape(-1, len(rows[0])) * 255, np.ones((8, 8), np.uint8))
+    assert cv2.QRCodeDetector().detectAndDecode(code)[0] == "http://192.168.1.23:8460/"
+
+
+# --- slow ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["astronaut", "china", "flower"])
+def test_equal_on_three_photographs(browser: Any, address: str, trunk: Any, name: str) -> None:
+    page = Page(browser, address).open()
+    compare(page, trunk, picture(name, 224))
+    page.tab.close()
+
+
+@pytest.mark.slow
+def test_one_thread_where_pages_may_not_share_memory(browser: Any, tmp_path: Path, trunk: Any) -> None:
+    explore.write(tmp_path, explore.site())
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = Page(browser, f"http://127.0.0.1:{server.server_port}/").open()
+        assert page.tab.evaluate("explorer.threads") == 1
+        compare(page, trunk, picture("rocket", 128))
+        page.tab.close()
+        server.shutdown()
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.slow
+def test_any_file_gets_a_picture_or_a_sentence(browser: Any, address: str) -> None:
+    page = Page(browser, address).open()
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    large = encoded(Image.fromarray(noise).resize((4000, 3000)), "JPEG", exif=exif)
+    clear = encoded(Image.new("RGBA", (60, 40), (255, 0, 0, 0)), "PNG")
+    wide = encoded(Image.new("RGB", (20_000, 700), (90, 120, 30)), "JPEG")
+    for name, content, shape in (("a.jpg", large, 0.75), ("b.png", clear, 1.5), ("c.jpg", wide, 28)):
+        before = page.looks
+        page.give(name, content)
+        page.look(before + 1)
+        size = page.tab.evaluate("[document.getElementById('photo').width, document.getElementById('photo').height]")
+        assert size[0] / size[1] == pytest.approx(shape, rel=0.05), name
+        if name == "b.png":
+            assert page.tab.evaluate("[...photo.getContext('2d').getImageData(5, 5, 1, 1).data]") == [255] * 4
+    sentences = {"d.jpg": (b"this is text", "not a picture"), "e.jpg": (b"", "empty"), "f.png": (clear[:60], "damaged")}
+    sentences["g.jpg"] = (b"<!DOCTYPE html><html>", "web page")
+    for name, (content, words) in sentences.items():
+        page.give(name, content)
+        page.tab.wait_for_selector("#status.wrong", timeout=20_000)
+        assert name in page.status and words in page.status
+        page.tab.evaluate("explorer.say('')")
+    assert not page.errors
+    page.tab.close()
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_over_fifty_photographs(browser: Any, address: str) -> None:
+    page = Page(browser, address).open("names")
+    page.tab.select_option("#side", "128")
+    rng, sizes = np.random.default_rng(1), []
+    for i in range(50):
+        before = page.looks
+        page.give(f"{i}.png", encoded(Image.fromarray(rng.integers(0, 256, (90, 120, 3), np.uint8)), "PNG"))
+        page.look(before + 1)
+        sizes.append(page.ask("memory"))
+    assert sizes[-1] == sizes[5]
+    page.tab.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width, height", [(360, 740), (820, 1180), (1920, 1080)])
+def test_fits_the_screen_and_can_be_used_without_a_mouse(browser: Any, address: str, width: int, height: int) -> None:
+    page = Page(browser, address, viewport={"width": width, "height": height}).open()
+    for view in ("names", "touch", "layers", "groups", "magnifier"):
+        page.tab.focus("#views [aria-selected=true]")
+        if view != "names":
+            page.tab.keyboard.press("ArrowRight")
+        page.tab.wait_for_selector(f"#tab-{view}[aria-selected=true]")
+        page.tab.wait_for_timeout(800)
+        assert page.tab.evaluate("document.documentElement.scrollWidth") <= width
+        unnamed = "[...document.querySelectorAll('button, input, canvas[role=img], img')].filter((e) => !e.ariaLabel &&"
+        unnamed += " !e.textContent.trim() && !e.labels?.length && !e.alt && !e.querySelector('[alt]')).length"
+        assert page.tab.evaluate(unnamed) == 0
+    assert not page.errors
+    page.tab.close()
