@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import mimetypes
 import shutil
 import socket
 import webbrowser
@@ -26,8 +25,18 @@ PHOTOGRAPHS = {  # of those that the installed packages carry: what they show
     "flower": "A red flower",
     "grace_hopper": "Portrait of Grace Hopper in uniform",
 }
-TYPES = {".js": "text/javascript", ".wasm": "application/wasm", ".json": "application/json", ".svg": "image/svg+xml"}
-TYPES |= {".html": "text/html; charset=utf-8", ".css": "text/css", ".webp": "image/webp"}
+TYPES = {
+    ".css": "text/css",
+    ".html": "text/html; charset=utf-8",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".npz": "application/zip",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+    ".webp": "image/webp",
+}
 Files = dict[str, Path | bytes]
 
 
@@ -87,7 +96,8 @@ def site(notebooks: str = "") -> Files:
 
     trunk = runtime.shipped("weights/vgg16.npz")
     if not trunk.is_file() or not (folder() / "index.html").is_file():
-        raise FileNotFoundError(f"the explorer needs {trunk} and {folder() / 'index.html'}: get the course again")
+        missing = f"{trunk.name} or {folder() / 'index.html'}"
+        raise FileNotFoundError(f"{missing} is missing: get the course again")
     files: Files = {path.name: path for path in folder().iterdir() if path.suffix in TYPES}
     photographs = []
     for name, text in PHOTOGRAPHS.items():
@@ -137,9 +147,8 @@ class Handler(SimpleHTTPRequestHandler):
             self.send_error(404)
             return
         data = content if isinstance(content, bytes) else content.read_bytes()
-        suffix = Path(address).suffix
         self.send_response(200)
-        self.send_header("Content-Type", TYPES.get(suffix) or mimetypes.guess_type(address)[0] or "application/octet-stream")
+        self.send_header("Content-Type", TYPES[Path(address).suffix])
         self.send_header("Content-Length", str(len(data)))
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
@@ -182,7 +191,8 @@ def qr_code(text: str) -> str:
     import cv2
     import numpy as np
 
-    modules = np.pad(cv2.QRCodeEncoder_create().encode(text) > 0, 2, constant_values=True)
+    encoder = getattr(cv2, "QRCodeEncoder_create")()  # noqa: B009 (its stubs lack it)
+    modules = np.pad(encoder.encode(text) > 0, 2, constant_values=True)
     rows = [*modules, np.ones(modules.shape[1], bool)]
     pairs = zip(rows[::2], rows[1::2], strict=False)
     signs = {(True, True): "█", (True, False): "▀", (False, True): "▄", (False, False): " "}

@@ -162,10 +162,10 @@ static void finish_tiles(const float *m, const float *bias, float *out, int h, i
 /* Tiles that are worked on at once: their patches stay in a processor's cache. */
 static int strip(int c) {
     int tiles = STRIP_BYTES / (FREQUENCIES * 4 * c) / 4 * 4;
-    return tiles < 64 ? 64 : tiles;
+    return tiles < 64 ? 64 : tiles > 256 ? 256 : tiles;
 }
 
-/* Floats of scratch memory that each thread needs for `convolve`. */
+/* Floats of scratch memory that each thread needs for `convolve`; the more, the larger c. */
 int scratch(int c) {
     return FREQUENCIES * (apart(strip(c) * c) + apart(c * OUTPUTS) + apart(strip(c) * OUTPUTS));
 }

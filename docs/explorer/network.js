@@ -4,7 +4,6 @@ import { LAYERS, channelMeans, project, softmax } from "./arithmetic.js";
 
 const MEAN = [103.939, 116.779, 123.68]; // of ImageNet's blue, green and red, as the authors subtracted it
 const MAX_PAGES = 16384; // of 64 KiB: a gigabyte, reserved, not taken
-const SHARED_PAGES = 4608; // weights, and maps of the largest picture of the page's finest size
 
 // --- reading weights ---------------------------------------------------------------------------------------
 
@@ -114,8 +113,7 @@ class Engine {
     const shared = threads > 1;
     const file = await fetch(new URL(shared ? "engine_threads.wasm" : "engine.wasm", import.meta.url));
     const module = await WebAssembly.compile(await file.arrayBuffer());
-    // Threads may not notice in time that memory has grown, so theirs is large enough from the start.
-    const limits = { initial: shared ? SHARED_PAGES : 1280, maximum: MAX_PAGES };
+    const limits = { initial: 1280, maximum: MAX_PAGES };
     engine.memory = new WebAssembly.Memory(shared ? { ...limits, shared } : limits);
     engine.exports = (await WebAssembly.instantiate(module, { env: { memory: engine.memory } })).exports;
     engine.top = engine.exports.__heap_base.value;
