@@ -191,7 +191,7 @@ def qr_code(text: str) -> str:
     import cv2
     import numpy as np
 
-    encoder = getattr(cv2, "QRCodeEncoder_create")()  # noqa: B009 (its stubs lack it)
+    encoder = cv2.QRCodeEncoder.create()
     modules = np.pad(encoder.encode(text) > 0, 2, constant_values=True)
     rows = [*modules, np.ones(modules.shape[1], bool)]
     pairs = zip(rows[::2], rows[1::2], strict=False)
