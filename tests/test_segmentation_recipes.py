@@ -121,7 +121,7 @@ def test_pascal_voc_in_its_official_layout(tmp_path):
         mask = rng.choice([0, 15, 20, 255], (height // 10, width // 10)).astype(np.uint8)
         mask = mask.repeat(10, 0).repeat(10, 1)
         segmentation.write_mask(tmp_path / "SegmentationClass" / f"{name}.png", mask)
-        colours = segmentation.palette()[mask]
+        colours = voc.palette()[mask]
         images.save(tmp_path / "JPEGImages" / f"{name}.jpg", colours, quality=100)
     (tmp_path / "JPEGImages" / "unlisted.jpg").write_bytes(b"")
     lists = tmp_path / "ImageSets" / "Segmentation"

@@ -140,7 +140,7 @@ def segmented(photo: np.ndarray, tools: Tools) -> Part:
     counts = np.bincount(labels.ravel(), minlength=len(names))
     most = [names[c] for c in np.argsort(-counts)[:3] if counts[c] > 0.01 * labels.size]
     large = np.kron(labels, np.ones((2, 2), labels.dtype))
-    picture = segmentation.overlay(images.resize(shown, large.shape), large, 0.6)
+    picture = segmentation.overlay(images.resize(shown, large.shape), large, names, 0.6)
     return Part("05", "Segmented", f"as if a street: {', '.join(most)}", np.asarray(picture, np.float32))
 
 

@@ -78,9 +78,8 @@ def _one(model: Any, picture: str, target: Path, smooth: str, limit_mb: float) -
         print(f"course: {text if picture in text else f'{picture}: {text}'}", file=sys.stderr)
         return False
     labels = segmentation.label_map(model, image, smooth, limit_mb)
-    path = segmentation.write_mask(target.with_name(f"{target.name}.png"), labels)
-    clear = 0 if _names(model)[:1] == ("background",) else None
-    laid_over = segmentation.overlay(image, labels, clear=clear)
+    path = segmentation.write_mask(target.with_name(f"{target.name}.png"), labels, _names(model))
+    laid_over = segmentation.overlay(image, labels, _names(model))
     images.save(target.with_name(f"{target.name}_overlay.jpg"), laid_over)
     print(f"{picture} -> {path}  {_shares(labels, _names(model))}")
     return True

@@ -6,12 +6,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from course_utils.datasets.labelled import IGNORED, LabelledImages
+from course_utils.pictures.palette import class_colours, mask_palette
 
-# Petroff (2021), "Accessible color sequences for data visualization": ten colours that stay apart
-COLOURS = (
-    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
-    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
-)
 GAP = 4
 
 
@@ -53,15 +49,17 @@ def _tile(data: LabelledImages, i: int, scale: int, labels: bool) -> Image.Image
         return picture
     known = bool((data.masks[i] != IGNORED).any())
     if known:
-        tint = Image.fromarray(_palette()[data.masks[i]]).resize(size, Image.Resampling.NEAREST)
+        tint = Image.fromarray(mask_palette(data.mask_names)[data.masks[i]]).resize(
+            size, Image.Resampling.NEAREST
+        )
         strength = np.where(data.masks[i] == IGNORED, 150, np.where(data.masks[i] > 0, 70, 0))
         where = Image.fromarray(strength.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
         picture.paste(tint, mask=where)
-    pen = ImageDraw.Draw(picture)
+    pen, of_class = ImageDraw.Draw(picture), class_colours(data.class_names)
     for j in np.flatnonzero(data.classes[i] >= 0):
         label = int(data.classes[i, j])
         x, y, w, h = (float(value) * scale for value in data.boxes[i, j])
-        pen.rectangle((x, y, x + w - 1, y + h - 1), outline=_colour(label), width=scale)
+        pen.rectangle((x, y, x + w - 1, y + h - 1), outline=of_class[label], width=scale)
         _draw_points(pen, data, i, int(j), label, scale)
     return picture
 
@@ -80,13 +78,3 @@ def _draw_points(
             x, y = place
             r = scale + 0.5
             pen.ellipse((x - r, y - r, x + r, y + r), fill="white", outline="black")
-
-
-def _colour(label: int) -> str:
-    return COLOURS[label % len(COLOURS)]
-
-
-def _palette() -> np.ndarray:
-    """Colours of mask values, uint8 (256, 3): 0 black, 255 white, else that of class value - 1."""
-    colours = [(0, 0, 0)] + [tuple(bytes.fromhex(_colour(i)[1:])) for i in range(254)] + [(255, 255, 255)]
-    return np.array(colours, np.uint8)

@@ -21,6 +21,18 @@ CLASS_NAMES: tuple[str, ...] = (
 )  # fmt: skip
 
 
+def palette(colours: int = 256) -> np.ndarray:
+    """PASCAL VOC's colours, uint8 (colours, 3): neighbouring numbers get colours far apart.
+
+    The bits of the number are dealt out to red, green and blue in turn, highest first.
+    """
+    numbers = np.arange(colours)[:, None]
+    table = np.zeros((colours, 3), np.int64)
+    for i in range(8):
+        table |= ((numbers >> (3 * i + np.arange(3))) & 1) << (7 - i)
+    return table.astype(np.uint8)
+
+
 def names(folder: str | Path, split: str = "train") -> list[str]:
     """The names of a split's pictures, in the official order.
 

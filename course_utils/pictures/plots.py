@@ -20,17 +20,14 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap, hsv_to_rgb, to_hex, to_rgb
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image, ImageChops, ImageFile
 
+from course_utils.pictures.palette import PALETTE, class_colours, colours, label_colours
+
 INK, SOFT, FAINT = "#1c2128", "#5c6773", "#d8dde3"
-# petroff10 (Petroff, 2021), its two most distant hues first
-PALETTE: tuple[str, ...] = (
-    *("#3f90da", "#e76300", "#832db6", "#bd1f01", "#94a4a2"),
-    *("#ffa90e", "#a96b59", "#717581", "#92dadd", "#b9ac70"),
-)
 WIDTH = 7.2  # inches; a notebook's column
 SHOWN_DPI, DRAWN_DPI = 100, 160  # pixels to an inch on the page; drawn finer, for sharp screens
 LARGE = 40_000  # bytes above which a drawing is stored as JPEG, too
@@ -282,13 +279,6 @@ def picture(ax: Axes, image: Any, *, cmap: str = "viridis", limits: tuple[float,
         raise ValueError(f"a picture is (height, width, 3) or (height, width), this is {image.shape}")
     low, high = limits if limits else (None, None)
     return ax.imshow(image.astype(float), cmap=cmap, vmin=low, vmax=high)
-
-
-def colours(count: int) -> list[str]:
-    """`count` colours for categories: petroff10, then further hues of the same lightness."""
-    extra = range(max(0, count - len(PALETTE)))
-    more = [to_hex(tuple(hsv_to_rgb((k * 0.618034 % 1, 0.55, 0.75)))) for k in extra]
-    return [*PALETTE, *more][:count]
 
 
 # ---- pictures and maps -----------------------------------------------------------------------------------
@@ -556,6 +546,7 @@ def boxes(
     labels: Sequence[str] | None = None,
     truth: Any = None,
     *,
+    class_names: Sequence[str] = (),
     alt: str | None = None,
     title: str | None = None,
     size: float = 4.2,
@@ -566,10 +557,11 @@ def boxes(
         image: (H, W, 3), RGB 0..255.
         boxes, truth: (N, 4) as x, y, w, h in pixels of the image.
         labels: one for each box.
+        class_names: labels that begin with one of them get the colour that the class has everywhere.
     """
     aspect = np.shape(image)[0] / np.shape(image)[1]
     figure, (ax,) = panels(1, 1, aspect=aspect, width=fitting(size, 1, aspect))
-    _outline(ax, image, boxes, labels, truth)
+    _outline(ax, image, boxes, labels, truth, class_names)
     ax.set_title(title or "")
     return publish(figure, alt)
 
@@ -581,6 +573,7 @@ def boxes_row(
     truths: Sequence[Any] | None = None,
     titles: Sequence[str] | None = None,
     *,
+    class_names: Sequence[str] = (),
     alt: str | None = None,
     size: float | None = None,
 ) -> Figure | None:
@@ -598,14 +591,16 @@ def boxes_row(
     figure, axes = panels(count, count, aspect=aspect, width=width, head=0.17 if titles else 0.0)
     for i, ax in enumerate(axes):
         names, truth = (given if given is None else given[i] for given in (labels, truths))
-        _outline(ax, images[i], boxes[i], names, truth)
+        _outline(ax, images[i], boxes[i], names, truth, class_names)
         ax.set_anchor("NW")
         ax.set_title(titles[i] if titles else "", pad=4, fontsize=8.5)
     return publish(figure, alt)
 
 
-def _outline(ax: Axes, image: Any, boxes: Any, labels: Sequence[str] | None, truth: Any) -> None:
-    """A picture with boxes on axes: found ones in colour, each kind of label in one; true ones dashed."""
+def _outline(
+    ax: Axes, image: Any, boxes: Any, labels: Sequence[str] | None, truth: Any, class_names: Sequence[str]
+) -> None:
+    """A picture with boxes on axes: found ones in colour, each class or label in one; true ones dashed."""
     found = np.asarray(boxes, float).reshape(-1, 4)
     if labels is not None and len(labels) != len(found):
         raise ValueError(f"{len(found)} boxes but {len(labels)} labels")
@@ -614,9 +609,8 @@ def _outline(ax: Axes, image: Any, boxes: Any, labels: Sequence[str] | None, tru
         ax.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor=INK, linewidth=2.6))
         ax.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor="white", linewidth=1.4, linestyle="--"))
     names = list(labels) if labels is not None else [""] * len(found)
-    kinds = dict(zip(dict.fromkeys(names), colours(len(set(names))), strict=True))
-    for (x, y, w, h), name in zip(found, names, strict=True):
-        colour = kinds[name]
+    tint = label_colours(names, class_names)
+    for (x, y, w, h), name, colour in zip(found, names, tint, strict=True):
         ax.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor=colour, linewidth=2))
         if name:
             tag = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}
@@ -645,7 +639,7 @@ def masks(
         raise ValueError(f"the mask is {mask.shape}, the image {np.shape(image)[:2]}")
     over, key = np.zeros((*mask.shape, 4)), []
     over[mask == unlabelled] = (0.5, 0.5, 0.5, 0.75)
-    known, tint = max(1, int((mask != unlabelled).sum())), colours(len(class_names))
+    known, tint = max(1, int((mask != unlabelled).sum())), class_colours(class_names)
     for index in [int(value) for value in np.unique(mask) if value != unlabelled]:
         if not 0 <= index < len(class_names):
             raise ValueError(f"the mask holds class {index}, but there are {len(class_names)} class names")

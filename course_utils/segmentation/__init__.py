@@ -6,7 +6,7 @@ way that all this replaces.
 """
 
 from course_utils.segmentation.answers import label_map, load, memory_mb, scores, tiled
-from course_utils.segmentation.masks import overlay, palette, read_mask, resize_mask, write_mask
+from course_utils.segmentation.masks import overlay, read_mask, resize_mask, write_mask
 from course_utils.segmentation.metrics import Quality, confusion_matrix, position_prior, quality
 from course_utils.segmentation.shifts import averaged_scores, shift_and_stitch
 from course_utils.segmentation.smoothing import guided_filter, superpixel_vote
@@ -20,7 +20,6 @@ __all__ = [
     "load",
     "memory_mb",
     "overlay",
-    "palette",
     "position_prior",
     "quality",
     "read_mask",

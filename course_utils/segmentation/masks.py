@@ -1,8 +1,9 @@
-"""Label maps as files and as colours: palette PNGs as PASCAL VOC writes them, and overlays. Notebook 05."""
+"""Label maps as files and as colours: palette PNGs and overlays, a class in the same colour. Notebook 05."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,26 +11,16 @@ from PIL import Image
 
 from course_utils import files
 from course_utils.pictures import images
+from course_utils.pictures.palette import mask_palette
 
 
-def palette(colours: int = 256) -> np.ndarray:
-    """PASCAL VOC's colours, uint8 (colours, 3): neighbouring numbers get colours far apart.
-
-    The bits of the number are dealt out to red, green and blue in turn, highest first.
-    """
-    numbers = np.arange(colours)[:, None]
-    table = np.zeros((colours, 3), np.int64)
-    for i in range(8):
-        table |= ((numbers >> (3 * i + np.arange(3))) & 1) << (7 - i)
-    return table.astype(np.uint8)
-
-
-def write_mask(path: str | Path, mask: np.ndarray) -> Path:
-    """Write a label map as a palette PNG: the number of a pixel's colour is its class.
+def write_mask(path: str | Path, mask: np.ndarray, class_names: Sequence[str] = ()) -> Path:
+    """Write a label map as a palette PNG, as PASCAL VOC does: the number of a pixel's colour is its class.
 
     Args:
         path: ends in .png.
         mask: (H, W), whole numbers 0..255.
+        class_names: of the values, which choose the colours (`palette.mask_palette`).
 
     Raises:
         ValueError: another shape, suffix or range.
@@ -40,7 +31,7 @@ def write_mask(path: str | Path, mask: np.ndarray) -> Path:
     if mask.ndim != 2 or mask.dtype.kind not in "ui" or mask.min(initial=0) < 0 or mask.max(initial=0) > 255:
         raise ValueError(f"a mask is (H, W) of whole numbers 0 to 255, not {mask.dtype} {mask.shape}")
     picture = Image.fromarray(mask.astype(np.uint8)).convert("L")
-    picture.putpalette(palette().tobytes())
+    picture.putpalette(mask_palette(class_names).tobytes())
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True, exif=images.mark())
     with files.replacing(path) as file:
@@ -80,15 +71,15 @@ def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def overlay(
-    image: np.ndarray, mask: np.ndarray, strength: float = 0.55, clear: int | None = None
+    image: np.ndarray, mask: np.ndarray, class_names: Sequence[str] = (), strength: float = 0.55
 ) -> np.ndarray:
-    """A picture with its label map laid over in the palette's colours.
+    """A picture with its label map laid over, each class in the colour that it has everywhere.
 
     Args:
         image: (H, W, 3), RGB 0..255.
-        mask: (H, W) class indices.
+        mask: (H, W) class indices; 255, which belongs to no class, becomes white.
+        class_names: of the indices; "background" stays uncoloured.
         strength: 0..1, how much of the colour.
-        clear: a class that stays uncoloured, such as 0 for "background".
 
     Returns:
         uint8 (H, W, 3).
@@ -96,5 +87,6 @@ def overlay(
     image, mask = np.asarray(image, np.float32), np.asarray(mask)
     if image.shape[:2] != mask.shape:
         raise ValueError(f"the mask is {mask.shape}, the picture {image.shape[:2]}")
-    share = np.where(mask == (-1 if clear is None else clear), 0, strength)[..., None]
-    return images.to_uint8(image * (1 - share) + palette()[mask] * share)
+    clear = [i for i, name in enumerate(class_names) if name == "background"]
+    share = np.where(np.isin(mask, clear), 0, strength)[..., None]
+    return images.to_uint8(image * (1 - share) + mask_palette(class_names)[mask] * share)
