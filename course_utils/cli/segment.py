@@ -20,7 +20,10 @@ def register(app: typer.Typer) -> None:
 def segment(
     pictures: Annotated[list[str], typer.Argument(help="Files or http(s) addresses.", metavar="PICTURE")],
     weights: Annotated[
-        str, typer.Option(help="weights.npz of `course train fcn`, or the name of weights that ship.")
+        str,
+        typer.Option(
+            help="weights.npz of `course train fcn`, a .caffemodel of FCN, or the name of weights that ship."
+        ),
     ] = "fcn8s_camvid",
     out: Annotated[Path, typer.Option(help="Folder for STEM.png and STEM_overlay.jpg.")] = Path(
         "out/segment"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -134,6 +135,12 @@ def fcn(
     data: Annotated[
         Path | None, typer.Option(help="Or a folder with train, trainannot, val and valannot.")
     ] = None,
+    voc: Annotated[
+        Path | None, typer.Option(help="Or PASCAL VOC as it comes, such as VOCdevkit/VOC2012.")
+    ] = None,
+    split: Annotated[
+        str, typer.Option("--set", help="With --voc, the list to learn from: train, trainval or val.")
+    ] = "train",
     classes: Annotated[str, typer.Option(help="Names, one a line in a file, or with commas.")] = "",
     ignore: Annotated[list[int] | None, typer.Option(help="A label that is not judged, besides 255.")] = None,
     size: Annotated[str, typer.Option(help="Resize all to N or HEIGHTxWIDTH pixels.")] = "",
@@ -163,6 +170,8 @@ def fcn(
     from course_utils.training import fcn as recipe
 
     given, judged = folders(images, masks, val_images, val_masks, data)
+    if voc and (given or classes or ignore):
+        raise ValueError("--voc brings pictures, masks and classes with it: give it alone")
     settings = recipe.Recipe(
         variant=variant,  # type: ignore[arg-type]
         backbone=backbone,
@@ -175,7 +184,14 @@ def fcn(
         seed=seed,
         precision=chosen(precision),
     )
-    if given is None:
+    if voc:
+        side = pixels(size) or 256
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", UserWarning)
+            samples = recipe.from_voc(voc, split, (side, side) if isinstance(side, int) else side, seed)
+        for each in said:
+            typer.echo(f"note: {each.message}")
+    elif given is None:
         samples = recipe.from_scenes(seed=seed)
     else:
         samples = recipe.from_folders(

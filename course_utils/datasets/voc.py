@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -59,11 +60,14 @@ def load(folder: str | Path, split: str = "train", size: tuple[int, int] = (256,
     Returns:
         `LabelledImages` with `mask_names`, `files` and original `sizes`; no boxes.
 
+    A picture without a mask, as most of the archive are, is left out; a warning says how many.
+
     Raises:
-        FileNotFoundError: a list, picture or mask is missing.
+        FileNotFoundError: a list or picture is missing, or all masks are.
         ValueError: a mask is no palette PNG, not as large as its picture, or has unknown labels.
     """
-    folder, chosen = Path(folder), names(folder, split)
+    folder = Path(folder)
+    chosen = _with_masks(folder, split)
     pictures = np.empty((len(chosen), *size, 3), np.uint8)
     pictures[:] = images.to_uint8(images.BGR_MEAN[::-1])
     masks = np.full((len(chosen), *size), 255, np.uint8)
@@ -81,9 +85,24 @@ def load(folder: str | Path, split: str = "train", size: tuple[int, int] = (256,
     return unlabelled(pictures, masks=masks, mask_names=CLASS_NAMES, files=tuple(chosen), sizes=sizes)
 
 
+def _with_masks(folder: Path, split: str) -> list[str]:
+    """The names of a split that have a mask."""
+    listed = names(folder, split)
+    masks = folder / "SegmentationClass"
+    there = [name for name in listed if (masks / f"{name}.png").is_file()]
+    if not there:
+        raise FileNotFoundError(f"no mask in {masks} of any picture that {split}.txt lists")
+    if len(there) < len(listed):
+        first = next(name for name in listed if name not in set(there))
+        warnings.warn(
+            f"{len(listed) - len(there)} of {len(listed)} pictures in {split}.txt are left out: they have no "
+            f"mask in {masks}, such as {first}",
+            stacklevel=3,
+        )
+    return there
+
+
 def _mask(path: Path, size: tuple[int, ...]) -> np.ndarray:
-    if not path.is_file():
-        raise FileNotFoundError(f"no mask {path}")
     with Image.open(path) as picture:
         mask = np.asarray(picture)
     if mask.ndim != 2:

@@ -92,7 +92,7 @@ def build(
     return Model(inputs, x, name="alexnet")
 
 
-def load(path: str | Path, *, include_top: bool = True) -> keras.Model:
+def load_alexnet(path: str | Path, *, include_top: bool = True) -> keras.Model:
     """AlexNet with the weights of a Caffe file, such as `bvlc_alexnet.caffemodel`.
 
     Args:

@@ -124,7 +124,7 @@ def _enlarged(x: Any, stride: int, name: str) -> Any:
     )(x)
 
 
-def load(path: str | Path) -> keras.Model:
+def load_fcn(path: str | Path) -> keras.Model:
     """The authors' network from its Caffe file, such as `fcn8s-heavy-pascal.caffemodel`.
 
     Args:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils.networks import fcn, gradients, pretrained, weight_files
+from course_utils.networks import fcn, fcn_voc, gradients, pretrained, weight_files
 from course_utils.pictures import images
 from course_utils.segmentation import smoothing
 
@@ -28,8 +28,8 @@ def load(weights: str | Path = "fcn8s_camvid") -> keras.Model:
     """An FCN from a weight file; variant, width and classes are those of its layers.
 
     Args:
-        weights: the `.npz` of `course train fcn` (with `card.json` or `NAME.json` beside it), or the name
-            of one that ships.
+        weights: the `.npz` of `course train fcn` (with `card.json` or `NAME.json` beside it), the name of
+            one that ships, or the authors' own for PASCAL VOC, such as `fcn8s-heavy-pascal.caffemodel`.
 
     Returns:
         The model; `pretrained.about(model)` has its class names and card.
@@ -39,6 +39,8 @@ def load(weights: str | Path = "fcn8s_camvid") -> keras.Model:
         ValueError: it is damaged, or of another network.
     """
     path = _path(weights)
+    if path.suffix == ".caffemodel":
+        return fcn_voc.load_fcn(path)
     values = weight_files.read(path)
     try:
         model = fcn.like({n: values[f"{n}_kernel"].shape for n in weight_files.layers(values)})

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from course_utils import runtime, segmentation
-from course_utils.datasets import augment, masks_from_folders, scenes
-from course_utils.datasets.labelled import IGNORED
+from course_utils.datasets import augment, masks_from_folders, scenes, voc
+from course_utils.datasets.labelled import IGNORED, LabelledImages
 from course_utils.networks import convert, fcn, pretrained, vgg16, weight_files
 from course_utils.pictures import images
 from course_utils.segmentation import answers, patches
@@ -113,17 +113,43 @@ def from_folders(
     if validation is not None:
         size = options["size"] or whole.images.shape[1:3]
         held = masks_from_folders(*validation, class_names=class_names or names, ignore=ignore, size=size)
-        parts = whole.images, whole.masks, held.images, held.masks
+        parts: tuple[np.ndarray, ...] = (whole.images, whole.masks, held.images, held.masks)
     else:
-        if len(whole) < 2:
-            raise ValueError(
-                f"{train[0]}: one picture can't be learnt from and judged by; at least two are needed"
-            )
-        order = np.random.default_rng(seed).permutation(len(whole))
-        cut = min(max(1, round(len(whole) * hold_out)), len(whole) - 1)
-        out, keep = np.sort(order[:cut]), np.sort(order[cut:])
-        parts = whole.images[keep], whole.masks[keep], whole.images[out], whole.masks[out]
+        parts = _divided(whole, hold_out, seed, train[0])
     return _samples(parts, names, name or Path(train[0]).resolve().name)
+
+
+def _divided(whole: LabelledImages, hold_out: float, seed: int, source: str | Path) -> tuple[np.ndarray, ...]:
+    """Pictures and masks to learn from, and those kept out, chosen by the seed."""
+    if len(whole) < 2:
+        raise ValueError(f"{source}: one picture can't be learnt from and judged by; at least two are needed")
+    order = np.random.default_rng(seed).permutation(len(whole))
+    cut = min(max(1, round(len(whole) * hold_out)), len(whole) - 1)
+    out, keep = np.sort(order[:cut]), np.sort(order[cut:])
+    return whole.images[keep], whole.masks[keep], whole.images[out], whole.masks[out]
+
+
+def from_voc(
+    folder: str | Path, split: str = "train", size: tuple[int, int] = (256, 256), seed: int = 0
+) -> Samples:
+    """PASCAL VOC in its official layout, see `datasets.voc`; judged by its list "val", where there is one.
+
+    Args:
+        folder: such as VOCdevkit/VOC2012.
+        split: the list to learn from. "trainval" and "val" hold the pictures of "val": a fifth is kept out.
+        size: height and width that every picture is fitted into.
+
+    Raises:
+        FileNotFoundError, ValueError: see `datasets.voc.load`; fewer than two pictures.
+    """
+    whole = voc.load(folder, split, size)
+    judged = Path(folder) / "ImageSets" / "Segmentation" / "val.txt"
+    if split in ("val", "trainval") or not judged.is_file():
+        parts = _divided(whole, 0.2, seed, folder)
+    else:
+        held = voc.load(folder, "val", size)
+        parts = whole.images, whole.masks, held.images, held.masks
+    return _samples(parts, voc.CLASS_NAMES, f"{Path(folder).resolve().name} {split}")
 
 
 def from_scenes(n: int = 600, size: int = 96, seed: int = 0) -> Samples:

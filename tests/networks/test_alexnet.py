@@ -85,7 +85,7 @@ def test_sizes_and_count_are_caffes() -> None:
 @pytest.mark.parametrize("old", [False, True])
 def test_caffes_file(tmp_path: Path, old: bool) -> None:
     values = weights()
-    model = alexnet.load(caffe_files.write(tmp_path / "bvlc_alexnet.caffemodel", values, old))
+    model = alexnet.load_alexnet(caffe_files.write(tmp_path / "bvlc_alexnet.caffemodel", values, old))
     image = np.random.default_rng(0).uniform(0, 255, (227, 227, 3)).astype(np.float32)
     expected = plain_answer(values, caffe.preprocess(image).transpose(2, 0, 1).astype(float))
     found = gradients.forward(model, pretrained.about(model).preprocess(image)[None])[0]
@@ -95,17 +95,17 @@ def test_caffes_file(tmp_path: Path, old: bool) -> None:
 
 def test_without_its_classifier_at_another_size(tmp_path: Path) -> None:
     values = {name: arrays for name, arrays in weights().items() if name.startswith("conv")}
-    model = alexnet.load(caffe_files.write(tmp_path / "first.caffemodel", values), include_top=False)
+    model = alexnet.load_alexnet(caffe_files.write(tmp_path / "first.caffemodel", values), include_top=False)
     assert model(np.zeros((1, 131, 99, 3), np.float32)).shape == (1, 3, 2, scaled(256))
 
 
 def test_other_networks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"alexnet-owt\.pth: torchvision's AlexNet is another network"):
-        alexnet.load(tmp_path / "alexnet-owt.pth")
+        alexnet.load_alexnet(tmp_path / "alexnet-owt.pth")
     vgg = caffe_files.write(tmp_path / "vgg.caffemodel", plain.vgg16_weights(np.random.default_rng(0)))
     with pytest.raises(ValueError, match="another network than AlexNet: no conv1 in it, but conv1_1"):
-        alexnet.load(vgg)
+        alexnet.load_alexnet(vgg)
     values = weights()
     whole = {**values, "conv2": [np.repeat(values["conv2"][0], 2, axis=1), values["conv2"][1]]}
     with pytest.raises(ValueError, match=r"conv2_kernel: expected \(5, 5, 2, 10\), found \(5, 5, 4, 10\)"):
-        alexnet.load(caffe_files.write(tmp_path / "whole.caffemodel", whole))
+        alexnet.load_alexnet(caffe_files.write(tmp_path / "whole.caffemodel", whole))

@@ -8,43 +8,15 @@ import caffe_files
 import numpy as np
 import plain_nets as plain
 import pytest
+from voc_nets import CLASSES, STEPS, weights
 
 from course_utils import runtime
 from course_utils.networks import caffe, fcn_voc, gradients, pretrained
-
-CLASSES = 21
-# variant -> enlargement, skip and its crop, …; last enlargement, its stride and crop: the authors' prototxt
-STEPS = {
-    "32s": ([], ("upscore", 32, 19)),
-    "16s": ([("upscore2", "pool4", 5)], ("upscore16", 16, 27)),
-    "8s": ([("upscore2", "pool4", 5), ("upscore_pool4", "pool3", 9)], ("upscore8", 8, 31)),
-}
 
 
 @pytest.fixture(autouse=True)
 def started() -> None:
     runtime.start(seed=0)
-
-
-def weights(
-    variant: str = "8s", width: int = 4, units: tuple[int, int] = (24, 20)
-) -> dict[str, list[np.ndarray]]:
-    """Random ones; the enlargements are not bilinear, so that a turned or transposed kernel shows."""
-    rng = np.random.default_rng(3)
-    found = {name: arrays for name, arrays in plain.vgg16_weights(rng, width).items() if name[0] == "c"}
-    steps, (last, stride, _) = STEPS[variant]
-    deep = 8 * width
-    for name, shape in {
-        "fc6": (units[0], deep, 7, 7),
-        "fc7": (units[1], units[0], 1, 1),
-        "score_fr": (CLASSES, units[1], 1, 1),
-        **{f"score_{skip}": (CLASSES, deep if skip == "pool4" else deep // 2, 1, 1) for _, skip, _ in steps},
-    }.items():
-        scale = (2 / np.prod(shape[1:])) ** 0.5
-        found[name] = [rng.normal(0, scale, shape), rng.normal(0, 0.2, shape[0])]
-    for name, n in [*((step[0], 2) for step in steps), (last, stride)]:
-        found[name] = [rng.normal(0, 0.2, (CLASSES, CLASSES, 2 * n, 2 * n))]
-    return {name: [a.astype(np.float32) for a in arrays] for name, arrays in found.items()}
 
 
 def plain_answer(values: dict[str, list[np.ndarray]], x: np.ndarray, variant: str) -> np.ndarray:
@@ -63,7 +35,7 @@ def plain_answer(values: dict[str, list[np.ndarray]], x: np.ndarray, variant: st
 @pytest.mark.parametrize("variant", ["32s", "16s", "8s"])
 def test_equal_to_plain_numpy_at_any_size(tmp_path: Path, variant: fcn_voc.fcn.Variant) -> None:
     values = weights(variant)
-    model = fcn_voc.load(caffe_files.write(tmp_path / f"fcn{variant}.caffemodel", values))
+    model = fcn_voc.load_fcn(caffe_files.write(tmp_path / f"fcn{variant}.caffemodel", values))
     for height, width in ((33, 47), (32, 32), (50, 21), (64, 95), (1, 1))[: 5 if variant == "8s" else 2]:
         image = np.random.default_rng(height).uniform(0, 255, (height, width, 3)).astype(np.float32)
         x = image[..., ::-1] - [104.00698793, 116.66876762, 122.67891434]
@@ -110,7 +82,7 @@ def test_nets_trained_at_once_scale_their_skips(tmp_path: Path) -> None:
         f"scale_{pool}": [np.full(values[f"score_{pool}"][0].shape[1], 0.01, np.float32)]
         for pool in ("pool4", "pool3")
     }
-    model = fcn_voc.load(caffe_files.write(tmp_path / "atonce.caffemodel", values | scaled))
+    model = fcn_voc.load_fcn(caffe_files.write(tmp_path / "atonce.caffemodel", values | scaled))
     for pool in ("pool4", "pool3"):
         expected = 0.01 * values[f"score_{pool}"][0].transpose(2, 3, 1, 0)
         np.testing.assert_allclose(model.get_layer(f"score_{pool}").get_weights()[0], expected, rtol=1e-6)
@@ -138,13 +110,13 @@ def test_what_is_no_fcn(tmp_path: Path) -> None:
     }  # fmt: skip
     for path, words in cases.items():
         with pytest.raises(ValueError, match=words) as caught:
-            fcn_voc.load(path)
+            fcn_voc.load_fcn(path)
         assert path.name in str(caught.value)
 
 
 def test_what_is_known_about_it(tmp_path: Path) -> None:
     facts = pretrained.about(
-        fcn_voc.load(caffe_files.write(tmp_path / "fcn8s-heavy-pascal.caffemodel", weights()))
+        fcn_voc.load_fcn(caffe_files.write(tmp_path / "fcn8s-heavy-pascal.caffemodel", weights()))
     )
     assert facts.class_names[8] == "cat" and facts.name == "FCN-8s, fcn8s-heavy-pascal.caffemodel"
     grey = np.full((2, 2, 3), 100, np.float32)
