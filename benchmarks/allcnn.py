@@ -15,9 +15,8 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.harness import Bench
-from course_utils import runtime
+from course_utils import runtime, training
 from course_utils.training import all_cnn
-from course_utils.training import fit as training
 
 BATCH, STEPS, PICTURES = 128, 20, 5120
 RATE = 1e-4  # there is nothing to learn in noise

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import runs, runtime
+from course_utils import runs, runtime, training
 from course_utils.datasets import cifar10
 from course_utils.networks import all_cnn
-from course_utils.training import fit as training
 from course_utils.training.all_cnn import normalize, shift_and_flip
 
 if TYPE_CHECKING:

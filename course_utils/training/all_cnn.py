@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from course_utils import runs, runtime
+from course_utils import runs, runtime, training
 from course_utils.datasets import cifar10
 from course_utils.networks import all_cnn, folding, weight_files
-from course_utils.training import fit as training
-from course_utils.training import shipping as recipes
 
 if TYPE_CHECKING:
     import keras
@@ -23,23 +20,30 @@ MEAN = np.array(cifar10.MEAN, np.float32)
 DEVIATION = np.array(cifar10.DEVIATION, np.float32)
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """All settings of a run; two runs with equal recipes are the same run."""
+@dataclass(frozen=True, kw_only=True)
+class Recipe(training.Recipe):
+    """All settings of a run; two runs with equal recipes are the same run.
 
-    variant: str = "all"
-    augment: str = "paper"  # or "none"
+    Attributes:
+        variant: which network: all, or what it is compared with: c, strided or convpool.
+        augment: of the pictures: paper (flips, shifts up to 5 pixels) or none.
+        dropout: on the picture, and after each reduction.
+        batch_norm: in training; folded into the convolutions afterwards.
+        padding: of the seventh convolution: valid or same.
+        last_relu: a ReLU after the last convolution.
+        hold_out: keep 5,000 pictures to choose settings on.
+    """
+
+    variant: Literal["all", "c", "strided", "convpool"] = "all"
+    augment: Literal["paper", "none"] = "paper"
     epochs: int = 60
-    batch: int = 128
     rate: float = 0.1
     decay: float = 5e-3
     dropout: tuple[float, float] = (0.0, 0.1)
-    batch_norm: bool = True  # in training; folded into the convolutions afterwards
-    padding: str = "valid"
+    batch_norm: bool = True
+    padding: Literal["valid", "same"] = "valid"
     last_relu: bool = False
-    everything: bool = True  # train on all 50,000, or keep 5,000 to choose settings on
-    seed: int = 0
-    precision: str = "float32"
+    hold_out: bool = False
 
 
 def as_in_the_paper(recipe: Recipe) -> Recipe:
@@ -73,8 +77,8 @@ def build(recipe: Recipe) -> keras.Model:
     from keras import metrics, optimizers
 
     model = all_cnn.build(
-        recipe.variant,  # type: ignore[arg-type]
-        padding=recipe.padding,  # type: ignore[arg-type]
+        recipe.variant,
+        padding=recipe.padding,
         last_relu=recipe.last_relu,
         dropout=recipe.dropout,
         batch_norm=training.batch_normalization() if recipe.batch_norm else False,
@@ -90,17 +94,13 @@ def build(recipe: Recipe) -> keras.Model:
     return model
 
 
-def batches(
-    recipe: Recipe, x: np.ndarray, y: np.ndarray
-) -> Callable[[int], Iterator[tuple[np.ndarray, np.ndarray]]]:
+def batches(recipe: Recipe, x: np.ndarray, y: np.ndarray) -> training.Batches:
     """Shuffled batches that depend only on the recipe's seed and the epoch."""
     targets = np.eye(10, dtype=np.float32)
 
-    def one_epoch(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def one_epoch(epoch: int) -> Iterator[training.Batch]:
         rng = np.random.default_rng([recipe.seed, epoch])
-        order = rng.permutation(len(y))
-        for start in range(0, len(y) - recipe.batch + 1, recipe.batch):
-            pick = order[start : start + recipe.batch]
+        for pick in training.shuffled(len(y), recipe.batch, rng):
             pictures = normalize(x[pick])
             if recipe.augment == "paper":
                 pictures = shift_and_flip(pictures, rng)
@@ -140,174 +140,84 @@ def measure(model: keras.Model, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     }
 
 
-def train(
-    data: str | Path | None,
-    out: str | Path,
-    recipe: Recipe,
-    *,
-    minutes: float | None = None,
-    resume: bool = False,
-    ship: bool = False,
-    devices: int = 1,
-    hosts: Sequence[str] = (),
-    host: int = 0,
-    say: Callable[[str], None] = print,
-) -> dict[str, Any] | None:
-    """Train as the recipe says, and write weights, card and record.
+class AllCnn(training.Trainer[Recipe]):
+    """From CIFAR-10 to All-CNN-C, or to one of the networks it is compared with.
 
     Args:
-        data: folder with CIFAR-10's binary files; None: the cache.
-        out: folder of the run.
         recipe: all settings.
-        minutes, resume: see `training.fit`.
-        ship: put the result into `data/` of the checkout.
+        data: folder with CIFAR-10's binary files; None: the cache.
         devices, hosts, host: who shares each batch, see `training.spread`.
-        say: receives the lines of progress.
-
-    Returns:
-        The model card, or None when the run was stopped early, and on every host but the first.
     """
-    if recipe.augment not in ("paper", "none"):
-        raise ValueError(
-            f"augment={recipe.augment!r}: 'paper' (flips, shifts up to 5 pixels) and 'none' exist"
-        )
-    shared = training.spread(devices, hosts, host)  # before anything else of the framework
-    if recipe.batch % shared.count:
-        raise ValueError(f"{shared.count} devices can't share batches of {recipe.batch} equally")
-    runtime.start(recipe.seed, recipe.precision)
-    pictures = cifar10.load(data)
-    x, y = pictures.train
-    if recipe.everything:
-        x, y = (np.concatenate(both) for both in zip(pictures.train, pictures.validation, strict=True))
-    fingerprint = runs.fingerprint(cifar10.find(data))  # type: ignore[arg-type]
-    with shared.scope():
-        model = build(recipe)
-    judge = build(recipe) if shared.strategy else model  # a copy on one device, to be measured
-    held = None if recipe.everything else pictures.validation
 
-    def validate(net: keras.Model) -> dict[str, float]:
-        if held is None:
-            return {}
-        if judge is not net:
-            judge.set_weights(net.get_weights())
-        return {"val_accuracy": accuracy(judge, *held)}
+    command = "allcnn"
 
-    progress = training.fit(
-        model,
-        batches(recipe, x, y),
-        steps=lambda epoch: len(y) // recipe.batch,
-        epochs=recipe.epochs,
-        out=out,
-        rate=training.one_cycle(recipe.rate),
-        settings=asdict(recipe) | {"data": fingerprint},
-        validate=validate,
-        best=None if held is None else "val_accuracy",
-        devices=shared,
-        resume=resume,
-        minutes=minutes,
-        say=say,
-    )
-    if not (progress.finished and shared.writes):
-        return None
-    return _finish(Path(out), recipe, folding.folded(model), pictures, fingerprint, progress.minutes, ship)
-
-
-def _finish(
-    out: Path,
-    recipe: Recipe,
-    weights: dict[str, np.ndarray],
-    pictures: cifar10.Cifar10,
-    fingerprint: str,
-    minutes: float,
-    ship: bool,
-    made_in: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Measure what will ship (rounded to float16, run in float32) and write everything."""
-    runtime.start(recipe.seed, "float32")
-    path = weight_files.save(out / "weights.npz", weights)
-    plain = all_cnn.build(recipe.variant, padding=recipe.padding, last_relu=recipe.last_relu)  # type: ignore[arg-type]
-    weight_files.put(plain, weight_files.read(path), path)
-    part, held = ("test", pictures.test) if recipe.everything else ("validation", pictures.validation)
-    found = measure(plain, *held)
-    card = {
-        "title": f"{all_cnn.TITLES[recipe.variant]} on CIFAR-10",
-        "input_size": 32,
-        "class_names": list(cifar10.CLASS_NAMES),
-        "data": "CIFAR-10 (Krizhevsky 2009); no picture ships.",
-        "recipe": asdict(recipe),
-        "mean": MEAN.tolist(),
-        "deviation": DEVIATION.tolist(),
-    }
-    record = {
-        "command": command(recipe),
-        "seed": recipe.seed,
-        "precision": recipe.precision,
-        "minutes": minutes,
-        "data": {"name": "CIFAR-10", "sha256": fingerprint},
-        "metrics": {f"{part}_accuracy": found.pop("accuracy"), **found},
-        "baselines": {"majority_class": 0.1},
-        "history": out / "history.csv",
-        "made_in": made_in,
-    }
-    return recipes.finish(out, name_of(recipe), weights=weights, card=card, record=record, ship=ship)
-
-
-def name_of(recipe: Recipe) -> str:
-    """Of the weights and the record."""
-    return "all_cnn" if recipe.variant == "all" else f"all_cnn_{recipe.variant}"
-
-
-def remeasure(out: str | Path, data: str | Path | None, *, ship: bool = False) -> dict[str, Any]:
-    """Measure the weights of a finished run again, and write its card and record anew.
-
-    Args:
-        out: folder of the run, with `weights.npz`, `card.json`, `history.csv` and its record.
-        data: as for `train`.
-        ship: put the result into `data/` of the checkout.
-
-    Raises:
-        FileNotFoundError: the folder holds no finished run.
-        ValueError: the record says other pictures than these.
-    """
-    out = Path(out)
-    weights = weight_files.read(out / "weights.npz")
-    card = json.loads((out / "card.json").read_text(encoding="utf-8"))
-    settings = card["recipe"] | {"dropout": tuple(card["recipe"]["dropout"])}
-    recipe = Recipe(**settings)
-    run = runs.load(name_of(recipe), out / "runs")
-    pictures = cifar10.load(data)
-    fingerprint = runs.fingerprint(cifar10.find(data))  # type: ignore[arg-type]
-    if run.data["sha256"] != fingerprint:
-        raise ValueError(f"{out} was trained on other pictures than those in {data}")
-    made_in = {key: getattr(run, key) for key in ("commit", "backend", "device", "versions", "machine")}
-    return _finish(out, recipe, weights, pictures, fingerprint, run.minutes, ship, made_in)
-
-
-def command(recipe: Recipe) -> str:
-    """What to type for this recipe: the settings that differ from the defaults."""
-    plain = Recipe()
-    names = ("variant", "augment", "epochs", "seed", "precision")
-    changed = [f"--{n} {getattr(recipe, n)}" for n in names if getattr(recipe, n) != getattr(plain, n)]
-    held = [] if recipe.everything else ["--hold-out"]
-    paper = [] if recipe.batch_norm else ["--paper"]
-    return " ".join(["course train allcnn --data DIR", *changed, *paper, *held])
-
-
-if __name__ == "__main__":
-    from typing import Annotated
-
-    import typer
-
-    app = typer.Typer(help="A finished run of `course train allcnn`.")
-    app.callback()(lambda: None)
-
-    @app.command("measure")
-    def _measure(
-        out: Path,
-        data: Annotated[Path, typer.Option(help="Folder with CIFAR-10's binary files.")],
-        ship: Annotated[bool, typer.Option("--ship", help="Put the result into data/.")] = False,
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: str | Path | None = None,
+        *,
+        devices: int = 1,
+        hosts: Sequence[str] = (),
+        host: int = 0,
     ) -> None:
-        """Measure the run in OUT on the pictures in DATA again, and write its card and record anew."""
-        print(remeasure(out, data, ship=ship)["metrics"])
+        name = "all_cnn" if recipe.variant == "all" else f"all_cnn_{recipe.variant}"
+        super().__init__(recipe, name, "--data DIR")
+        self.folder, self.asked = data, (devices, hosts, host)
+        self.alone: keras.Model | None = None
+        self.best = "val_accuracy" if recipe.hold_out else None
 
-    app()
+    def start(self) -> None:
+        self.devices = training.spread(*self.asked)  # before anything else of the framework
+        if self.recipe.batch % self.devices.count:
+            raise ValueError(
+                f"{self.devices.count} devices can't share batches of {self.recipe.batch} equally"
+            )
+        super().start()
+
+    def load(self) -> None:
+        self.pictures = cifar10.load(self.folder)
+        self.x, self.y = self.pictures.train
+        if not self.recipe.hold_out:
+            both = zip(self.pictures.train, self.pictures.validation, strict=True)
+            self.x, self.y = (np.concatenate(parts) for parts in both)
+        self.data = {"name": "CIFAR-10", "sha256": runs.fingerprint(cifar10.find(self.folder))}  # type: ignore[arg-type]
+
+    def build(self) -> keras.Model:
+        return build(self.recipe)
+
+    def steps(self) -> int:
+        return training.steps_in(len(self.y), self.recipe.batch)
+
+    def batches(self) -> training.Batches:
+        return batches(self.recipe, self.x, self.y)
+
+    def validate(self, model: keras.Model) -> dict[str, float]:
+        if not self.recipe.hold_out:
+            return {}
+        if self.devices.strategy:  # measured on one device
+            self.alone = self.alone or build(self.recipe)
+            self.alone.set_weights(model.get_weights())
+            model = self.alone
+        return {"val_accuracy": accuracy(model, *self.pictures.validation)}
+
+    def weights(self, model: keras.Model) -> dict[str, np.ndarray]:
+        return folding.folded(model)
+
+    def judge(self, path: Path) -> training.Judgement:
+        recipe = self.recipe
+        plain = all_cnn.build(recipe.variant, padding=recipe.padding, last_relu=recipe.last_relu)
+        weight_files.put(plain, weight_files.read(path), path)
+        part, held = ("test", self.pictures.test)
+        if recipe.hold_out:
+            part, held = ("validation", self.pictures.validation)
+        found = measure(plain, *held)
+        card = {
+            "title": f"{all_cnn.TITLES[recipe.variant]} on CIFAR-10",
+            "input_size": 32,
+            "class_names": list(cifar10.CLASS_NAMES),
+            "data": "CIFAR-10 (Krizhevsky 2009); no picture ships.",
+            "mean": MEAN.tolist(),
+            "deviation": DEVIATION.tolist(),
+        }
+        metrics = {f"{part}_accuracy": found.pop("accuracy"), **found}
+        return training.Judgement(metrics, {"majority_class": 0.1}, card)

@@ -7,47 +7,40 @@ layers are trained and ship; below them is `load_vgg16("course")`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import runs, runtime
+from course_utils import runs, training
 from course_utils.datasets import LabelledImages, scenes
 from course_utils.datasets.labelled import IGNORED
 from course_utils.networks import gradients, pretrained, weight_files
 from course_utils.pictures import images
-from course_utils.training import fit as training
-from course_utils.training import shipping as recipes
 
 if TYPE_CHECKING:
     import keras
 
 SIDE = 64
-LARGEST_MB = 1.0
 CLASS_NAMES: tuple[str, ...] = ("background", *scenes.class_names)
 
 
-@dataclass(frozen=True)
-class Recipe:
+@dataclass(frozen=True, kw_only=True)
+class Recipe(training.Recipe):
     """All settings of a run; two runs with equal recipes are the same run.
 
     Attributes:
+        dropout: between the two layers.
+        units: of the first layer.
         pictures: scenes of 128x128 pixels, each cut into windows.
-        rate: highest learning rate (Adam); decay: of the kernels.
     """
 
-    epochs: int = 30
-    batch: int = 128
-    rate: float = 1e-3
-    decay: float = 1e-2
     dropout: float = 0.5
     units: int = 128
     pictures: int = 1200
-    seed: int = 0
-    precision: str = "float32"
 
 
 # --- windows --------------------------------------------------------------------------------------------
@@ -161,51 +154,6 @@ def features(backbone: keras.Model, x: np.ndarray, batch: int = 128) -> np.ndarr
 # --- the run --------------------------------------------------------------------------------------------
 
 
-def train(
-    out: str | Path,
-    recipe: Recipe,
-    *,
-    minutes: float | None = None,
-    resume: bool = False,
-    ship: bool = False,
-    say: Callable[[str], None] = print,
-) -> dict[str, Any] | None:
-    """Train the two dense layers on the windows' maps, and write weights, card and record.
-
-    Args:
-        out: folder of the run.
-        recipe: all settings.
-        minutes, resume: see `training.fit`.
-        ship: put the result into `data/` of the checkout.
-        say: receives the lines of progress.
-
-    Returns:
-        The model card, or None when the run was stopped early.
-    """
-    runtime.start(recipe.seed, recipe.precision)
-    backbone = pretrained.load_vgg16("course", include_top=False, input_shape=(SIDE, SIDE, 3))
-    parts = {split: _windows(split, n, recipe.seed) for split, n in _counts(recipe).items()}
-    maps = {split: features(backbone, x) for split, (x, _) in parts.items()}
-    labels = {split: y for split, (_, y) in parts.items()}
-    model = _compiled(recipe, maps["train"].shape[1])
-    progress = training.fit(
-        model,
-        _batches(recipe, maps["train"], labels["train"]),
-        steps=lambda epoch: len(labels["train"]) // recipe.batch,
-        epochs=recipe.epochs,
-        out=out,
-        rate=training.one_cycle(recipe.rate),
-        settings=asdict(recipe) | {"backbone": _backbone_sha256()},
-        validate=lambda net: {"val_accuracy": _accuracy(net, maps["validation"], labels["validation"])},
-        resume=resume,
-        minutes=minutes,
-        say=say,
-    )
-    if not progress.finished:
-        return None
-    return _finish(Path(out), recipe, weight_files.of(model), parts, progress.minutes, ship)
-
-
 def _counts(recipe: Recipe) -> dict[str, int]:
     return {
         "train": recipe.pictures,
@@ -233,81 +181,73 @@ def _compiled(recipe: Recipe, values: int) -> keras.Model:
     return model
 
 
-def _batches(
-    recipe: Recipe, maps: np.ndarray, labels: np.ndarray
-) -> Callable[[int], Iterator[tuple[np.ndarray, np.ndarray]]]:
-    def one_epoch(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        order = np.random.default_rng([recipe.seed, epoch]).permutation(len(labels))
-        for start in range(0, len(order) - recipe.batch + 1, recipe.batch):
-            pick = order[start : start + recipe.batch]
+def _batches(recipe: Recipe, maps: np.ndarray, labels: np.ndarray) -> training.Batches:
+    def one_epoch(epoch: int) -> Iterator[training.Batch]:
+        rng = np.random.default_rng([recipe.seed, epoch])
+        for pick in training.shuffled(len(labels), recipe.batch, rng):
             yield maps[pick], labels[pick]
 
     return one_epoch
 
 
-def _accuracy(model: keras.Model, x: np.ndarray, y: np.ndarray) -> float:
-    return float((gradients.forward(model, x).argmax(-1) == y).mean())
+class DenseHead(training.Trainer[Recipe]):
+    """The two dense layers, trained on the windows' maps and judged on new places."""
 
+    command = "dense-head"
+    largest_mb = 1.0
 
-def _finish(
-    out: Path,
-    recipe: Recipe,
-    weights: dict[str, np.ndarray],
-    parts: dict[str, tuple[np.ndarray, np.ndarray]],
-    minutes: float,
-    ship: bool,
-) -> dict[str, Any]:
-    """Measure the whole network as it ships (float16 weights, run in float32) on new places."""
-    runtime.start(recipe.seed, "float32")
-    path = weight_files.save(out / "weights.npz", weights)
-    if path.stat().st_size > LARGEST_MB * 1e6:
-        raise ValueError(f"{path} has {path.stat().st_size / 1e6:.1f} MB; at most {LARGEST_MB:g} MB ship")
-    model = build(units=recipe.units)
-    weight_files.put(model, weight_files.read(path), path, only=("fc1", "predictions"))
-    x, y = parts["test"]
-    answer = features(model, x).argmax(-1)
-    by_class = {
-        name: float((answer == i)[y == i].mean()) for i, name in enumerate(CLASS_NAMES) if (y == i).any()
-    }
-    majority = np.bincount(parts["train"][1]).argmax()
-    card = {
-        "title": "a dense head on the course's VGG-16: objects of scenes",
-        "class_names": list(CLASS_NAMES),
-        "input_size": SIDE,
-        "data": "scenes: six objects from photographs that the installed packages carry; other backgrounds "
-        "for training, choosing and testing, but the same objects.",
-        "recipe": asdict(recipe),
-        "backbone_sha256": _backbone_sha256(),
-    }
-    record = {
-        "command": command(recipe),
-        "seed": recipe.seed,
-        "precision": recipe.precision,
-        "minutes": minutes,
-        "data": {
-            "name": "scenes",
-            "sha256": _fingerprint(parts),
-            "windows": {k: len(v[1]) for k, v in parts.items()},
-        },
-        "metrics": {"test_accuracy": float((answer == y).mean()), "test_accuracy_by_class": by_class},
-        "baselines": {"majority_class": float((y == majority).mean()), "chance": 1 / len(CLASS_NAMES)},
-        "history": out / "history.csv",
-    }
-    return recipes.finish(out, "dense_head", weights=weights, card=card, record=record, ship=ship)
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe, "dense_head")
+
+    def load(self) -> None:
+        backbone = pretrained.load_vgg16("course", include_top=False, input_shape=(SIDE, SIDE, 3))
+        self.parts = {
+            split: _windows(split, n, self.recipe.seed) for split, n in _counts(self.recipe).items()
+        }
+        self.maps = {split: features(backbone, x) for split, (x, _) in self.parts.items()}
+        windows = {split: len(y) for split, (_, y) in self.parts.items()}
+        self.data = {"name": "scenes", "sha256": _fingerprint(self.parts), "windows": windows}
+
+    def build(self) -> keras.Model:
+        return _compiled(self.recipe, self.maps["train"].shape[1])
+
+    def steps(self) -> int:
+        return training.steps_in(len(self.parts["train"][1]), self.recipe.batch)
+
+    def batches(self) -> training.Batches:
+        return _batches(self.recipe, self.maps["train"], self.parts["train"][1])
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"backbone": _backbone_sha256()}
+
+    def validate(self, model: keras.Model) -> dict[str, float]:
+        answer = gradients.forward(model, self.maps["validation"]).argmax(-1)
+        return {"val_accuracy": float((answer == self.parts["validation"][1]).mean())}
+
+    def judge(self, path: Path) -> training.Judgement:
+        model = build(units=self.recipe.units)
+        weight_files.put(model, weight_files.read(path), path, only=("fc1", "predictions"))
+        x, y = self.parts["test"]
+        answer = features(model, x).argmax(-1)
+        by_class = {
+            name: float((answer == i)[y == i].mean()) for i, name in enumerate(CLASS_NAMES) if (y == i).any()
+        }
+        majority = np.bincount(self.parts["train"][1]).argmax()
+        metrics = {"test_accuracy": float((answer == y).mean()), "test_accuracy_by_class": by_class}
+        baselines = {"majority_class": float((y == majority).mean()), "chance": 1 / len(CLASS_NAMES)}
+        card = {
+            "title": "a dense head on the course's VGG-16: objects of scenes",
+            "class_names": list(CLASS_NAMES),
+            "input_size": SIDE,
+            "data": "scenes: six objects from photographs that the installed packages carry; other "
+            "backgrounds for training, choosing and testing, but the same objects.",
+            "backbone_sha256": _backbone_sha256(),
+        }
+        return training.Judgement(metrics, baselines, card)
 
 
 def _fingerprint(parts: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
-    import hashlib
-
     whole = hashlib.sha256()
     for x, y in parts.values():
         whole.update(x.tobytes() + y.tobytes())
     return whole.hexdigest()
-
-
-def command(recipe: Recipe) -> str:
-    """What to type for this recipe: the settings that differ from the defaults."""
-    plain = Recipe()
-    names = ("epochs", "seed", "precision")
-    changed = [f"--{n} {getattr(recipe, n)}" for n in names if getattr(recipe, n) != getattr(plain, n)]
-    return " ".join(["course train dense-head", *changed])

@@ -10,21 +10,19 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from course_utils import runtime, segmentation
+from course_utils import runtime, segmentation, training
 from course_utils.datasets import augment, masks_from_folders, scenes, voc
 from course_utils.datasets.labelled import IGNORED, LabelledImages
 from course_utils.networks import convert, fcn, pretrained, vgg16, weight_files
 from course_utils.pictures import images
 from course_utils.segmentation import answers, patches
-from course_utils.training import fit as training
-from course_utils.training import shipping as recipes
 
 if TYPE_CHECKING:
     import keras
@@ -44,22 +42,22 @@ class Samples:
     fingerprint: str
 
 
-@dataclass(frozen=True)
-class Recipe:
+@dataclass(frozen=True, kw_only=True)
+class Recipe(training.Recipe):
     """All settings of a run; two runs with equal recipes are the same run.
 
     Attributes:
-        variant: "32s", "16s" or "8s".
-        backbone: weights of VGG-16, as `pretrained.load_vgg16` takes them.
-        start: weights of an FCN to go on from, of the same or a coarser variant; then no backbone.
-        frozen: how many blocks of VGG-16 stay as they are: edges and colours are the same everywhere.
-        rate: highest learning rate (Adam); decay: of the weights.
+        variant: how fine: 32s, 16s or 8s.
+        backbone: weights of VGG-16: course, imagenet, auto, or a file.
+        start: go on from the weights.npz of a run, also of a coarser FCN; then no backbone.
+        frozen: blocks of VGG-16 that stay as they are: edges and colours are the same everywhere.
+        dropout: behind each of the dense layers.
         balance: 0 counts all pixels alike, 1 all classes; between: frequency to the power of -balance.
         zoom: pictures are enlarged so much before the network sees them, in training and afterwards.
         jitter: training scales by a factor between 1 / jitter and jitter.
         crop: longest side of what one training step sees of a picture.
-        pictures: how many of the training pictures are used; 0 for all.
-        patches: for the patch-wise baseline, how many patches it learns from; 0 for none.
+        pictures: train on so many only; 0: all.
+        patches: for the patch-wise baseline, how many patches it learns from; 0: none.
     """
 
     variant: fcn.Variant = "8s"
@@ -69,7 +67,6 @@ class Recipe:
     batch: int = 8
     frozen: int = 2
     rate: float = 2e-4
-    decay: float = 1e-2
     dropout: float = 0.3
     balance: float = 0.4
     zoom: float = 1.0
@@ -77,8 +74,14 @@ class Recipe:
     crop: int = 256
     pictures: int = 0
     patches: int = 40_000
-    seed: int = 0
-    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 <= self.balance <= 1 and 0.25 <= self.zoom <= 4 and self.pictures >= 0):
+            raise ValueError(
+                f"balance {self.balance}, zoom {self.zoom}, pictures {self.pictures}: balance is 0 to 1, "
+                "zoom .25 to 4, and pictures not negative"
+            )
 
 
 # --- data -----------------------------------------------------------------------------------------------
@@ -232,12 +235,12 @@ def crop_size(recipe: Recipe, samples: Samples) -> tuple[int, int]:
     return height, width
 
 
-def batches(recipe: Recipe, samples: Samples) -> Callable[[int], Iterator[tuple[np.ndarray, np.ndarray]]]:
+def batches(recipe: Recipe, samples: Samples) -> training.Batches:
     """Shuffled views that depend only on the recipe's seed and the epoch; the last batch is filled up."""
     x, y = samples.train
     size = crop_size(recipe, samples)
 
-    def one_epoch(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def one_epoch(epoch: int) -> Iterator[training.Batch]:
         rng = np.random.default_rng([recipe.seed, epoch])
         order = rng.permutation(len(x))
         order = np.resize(order, steps(recipe, samples) * recipe.batch)
@@ -323,62 +326,60 @@ def confusion(model: keras.Model, pair: Pair, classes: int, zoom: float = 1.0, b
     return total
 
 
-def train(
-    samples: Samples,
-    out: str | Path,
-    recipe: Recipe,
-    *,
-    name: str = "",
-    terms: str = "",
-    minutes: float | None = None,
-    resume: bool = False,
-    ship: bool = False,
-    say: Callable[[str], None] = print,
-    command: str = "course train fcn",
-) -> dict[str, Any] | None:
-    """Train as the recipe says, and write weights, card and record.
+class Fcn(training.Trainer[Recipe]):
+    """From labelled pictures to an FCN.
 
     Args:
-        samples: from `from_folders` or `from_scenes`.
-        out: folder of the run.
         recipe: all settings.
+        samples: from `from_folders` or `from_scenes`.
         name: of the weights and the record; default "fcn8s" and so on.
         terms: what the pictures are and may be used for, for the card.
-        minutes, resume: see `training.fit`.
-        ship: put the result into `data/` of the checkout.
-        say: receives the lines of progress.
-        command: what was typed, for the record.
-
-    Returns:
-        The model card, or None when the run was stopped early.
     """
-    runtime.start(recipe.seed, recipe.precision)
-    samples = fewer(samples, recipe.pictures, recipe.seed)
-    model = build(recipe, samples)
-    classes, began_with = len(samples.class_names), _fingerprint(model)
 
-    def validate(net: keras.Model) -> dict[str, float]:
-        found = segmentation.quality(confusion(net, samples.validation, classes, recipe.zoom))
+    command = "fcn"
+
+    def __init__(self, recipe: Recipe, samples: Samples, *, name: str = "", terms: str = "") -> None:
+        super().__init__(recipe, name or f"fcn{recipe.variant}")
+        self.samples, self.terms = samples, terms
+
+    def load(self) -> None:
+        self.samples = fewer(self.samples, self.recipe.pictures, self.recipe.seed)
+        self.data = {"name": self.samples.name, "sha256": self.samples.fingerprint}
+
+    def build(self) -> keras.Model:
+        model = build(self.recipe, self.samples)
+        self.began_with = _fingerprint(model)
+        return model
+
+    def steps(self) -> int:
+        return steps(self.recipe, self.samples)
+
+    def batches(self) -> training.Batches:
+        return batches(self.recipe, self.samples)
+
+    def rate(self) -> Callable[[float], float]:
+        return training.one_cycle(self.recipe.rate, warm_up=0.08)
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"weights": self.began_with}
+
+    def validate(self, model: keras.Model) -> dict[str, float]:
+        classes = len(self.samples.class_names)
+        found = segmentation.quality(confusion(model, self.samples.validation, classes, self.recipe.zoom))
         return {"val_mean_iu": found.mean_iu, "val_pixel_accuracy": found.pixel_accuracy}
 
-    progress = training.fit(
-        model,
-        batches(recipe, samples),
-        steps=lambda epoch: steps(recipe, samples),
-        epochs=recipe.epochs,
-        out=out,
-        rate=training.one_cycle(recipe.rate, warm_up=0.08),
-        settings=asdict(recipe) | {"data": samples.fingerprint, "weights": began_with},
-        validate=validate,
-        resume=resume,
-        minutes=minutes,
-        say=say,
-    )
-    if not progress.finished:
-        return None
-    facts = {"minutes": progress.minutes, "command": command, "terms": terms, "began_with": began_with}
-    name = name or f"fcn{recipe.variant}"
-    return _finish(Path(out), name, recipe, weight_files.of(model), samples, facts, ship)
+    def judge(self, path: Path) -> training.Judgement:
+        model, samples = answers.load(path), self.samples
+        pretrained.remember(model, pretrained.About(card={"zoom": self.recipe.zoom}))
+        card = {
+            "title": f"FCN-{self.recipe.variant} on {samples.name}",
+            "class_names": list(samples.class_names),
+            "zoom": self.recipe.zoom,
+            "data": self.terms or samples.name,
+            "pictures": {"train": len(samples.train[0]), "validation": len(samples.validation[0])},
+            "began_with": self.began_with,
+        }
+        return training.Judgement(measure(model, samples), baselines(samples, self.recipe), card)
 
 
 def _fingerprint(model: keras.Model) -> str:
@@ -391,42 +392,6 @@ def _fingerprint(model: keras.Model) -> str:
 
 
 # --- what came out --------------------------------------------------------------------------------------
-
-
-def _finish(
-    out: Path,
-    name: str,
-    recipe: Recipe,
-    weights: dict[str, np.ndarray],
-    samples: Samples,
-    facts: dict[str, Any],
-    ship: bool,
-) -> dict[str, Any]:
-    """Measure what will be used (rounded to float16, run in float32) and write everything."""
-    runtime.start(recipe.seed, "float32")
-    path = weight_files.save(out / "weights.npz", weights)
-    plain = answers.load(path)
-    card = {
-        "title": f"FCN-{recipe.variant} on {samples.name}",
-        "class_names": list(samples.class_names),
-        "zoom": recipe.zoom,
-        "data": facts["terms"] or samples.name,
-        "pictures": {"train": len(samples.train[0]), "validation": len(samples.validation[0])},
-        "recipe": asdict(recipe),
-        "began_with": facts["began_with"],
-    }
-    pretrained.remember(plain, pretrained.About(card={"zoom": recipe.zoom}))
-    record = {
-        "command": facts["command"],
-        "seed": recipe.seed,
-        "precision": recipe.precision,
-        "minutes": facts["minutes"],
-        "data": {"name": samples.name, "sha256": samples.fingerprint},
-        "metrics": measure(plain, samples),
-        "baselines": baselines(samples, recipe),
-        "history": out / "history.csv",
-    }
-    return recipes.finish(out, name, weights=weights, card=card, record=record, ship=ship)
 
 
 def measure(model: keras.Model, samples: Samples) -> dict[str, Any]:

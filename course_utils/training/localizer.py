@@ -8,22 +8,20 @@ another background, and as close as the second look (`regression.locate`) will.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from course_utils import runs, runtime
+from course_utils import runs, training
 from course_utils.datasets import LabelledImages, augment, backgrounds, boxes_from_csv
 from course_utils.localization import regression
 from course_utils.localization.boxes import class_median_boxes, from_window, median_box, to_window
 from course_utils.localization.losses import compile_localizer, targets
 from course_utils.networks import localizer, pretrained, weight_files
 from course_utils.pictures import images
-from course_utils.training import fit as training
-from course_utils.training import shipping as recipes
 
 if TYPE_CHECKING:
     import keras
@@ -37,37 +35,48 @@ LOOKS = {"looks": 2, "mirror": True, "context": 1.6}
 WHOLE, CANVAS, NEAR = range(3)
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """All settings of a run; two runs with equal recipes are the same run."""
+@dataclass(frozen=True, kw_only=True)
+class Recipe(training.Recipe):
+    """All settings of a run; two runs with equal recipes are the same run.
+
+    Attributes:
+        loss: of the box: l2, smooth_l1, iou or iou_l1.
+        box_weight: what the loss of the box counts beside that of the class.
+        size: side in pixels of what the network sees.
+        head: convolution (behind the last one), or dense (behind one more layer).
+        per_class: one box for each class.
+        channels: of the 1x1 convolution that makes the maps few.
+        units: of the dense layer.
+        dropout: before the heads.
+        views: how often the whole photograph, on a canvas, a near view.
+        backgrounds: how many are painted for the canvases.
+        backbone: weights of VGG-16, as `load_vgg16` takes them.
+        frozen: blocks that keep their weights: Adam's steps have one size for all, and the first kernel, made
+            for unscaled pixels, is so small that they would destroy it.
+        hold_out: keep a tenth to choose settings on.
+    """
 
     epochs: int = 60
     batch: int = 32
     rate: float = 2e-4
-    decay: float = 1e-2
-    loss: str = "iou_l1"
+    loss: Literal["l2", "smooth_l1", "iou", "iou_l1"] = "iou_l1"
     box_weight: float = 1.5
     size: int = 128
-    head: str = "dense"
+    head: Literal["convolution", "dense"] = "dense"
     per_class: bool = False
     channels: int = 16
     units: int = 192
     dropout: float = 0.2
     views: tuple[float, float, float] = (0.3, 0.4, 0.3)
-    """How often: the whole photograph, on a canvas, a near view."""
     backgrounds: int = 400
     backbone: str = "course"
     frozen: tuple[str, ...] = ("block1",)
-    """Blocks that keep their weights: Adam's steps have one size for all, and the first kernel, made for
-    unscaled pixels, is so small that they would destroy it."""
-    everything: bool = True  # train on four fifths, or keep a tenth of them to choose settings on
-    seed: int = 0
-    precision: str = "float32"
+    hold_out: bool = False
 
     @property
     def heads(self) -> localizer.Heads:
         """What is built on the backbone."""
-        return localizer.Heads(self.head, self.per_class, self.channels, self.units, self.dropout)  # type: ignore[arg-type]
+        return localizer.Heads(self.head, self.per_class, self.channels, self.units, self.dropout)
 
 
 # --- data -----------------------------------------------------------------------------------------------
@@ -221,17 +230,15 @@ def beside(image: np.ndarray, box: np.ndarray, least: float = 0.2) -> np.ndarray
     return strips[share] if share >= least and min(strips[share].shape[:2]) >= 8 else None
 
 
-def batches(recipe: Recipe, data: LabelledImages) -> Callable[[int], Iterator[tuple[np.ndarray, Any]]]:
+def batches(recipe: Recipe, data: LabelledImages) -> training.Batches:
     """Shuffled views that depend only on the recipe's seed and the epoch."""
     height, width = data.images.shape[1:3]
     shares = data.boxes[:, 0].astype(np.float64) / np.array([width, height, width, height])
     behind = bank(data, recipe)
 
-    def one_epoch(epoch: int) -> Iterator[tuple[np.ndarray, Any]]:
+    def one_epoch(epoch: int) -> Iterator[training.Batch]:
         rng = np.random.default_rng([recipe.seed, 2, epoch])
-        order = rng.permutation(len(data))
-        for start in range(0, len(data) - recipe.batch + 1, recipe.batch):
-            pick = order[start : start + recipe.batch]
+        for pick in training.shuffled(len(data), recipe.batch, rng):
             x, boxes = views(data.images[pick], shares[pick], behind, recipe, rng)
             truth = targets(data.classes[pick, 0], boxes, len(data.class_names))
             yield images.preprocess(x), truth
@@ -257,56 +264,6 @@ def build(recipe: Recipe, data: LabelledImages) -> tuple[keras.Model, float]:
     return compile_localizer(model, optimizer, recipe.loss, recipe.box_weight), scale
 
 
-def train(
-    data: str | Path,
-    out: str | Path,
-    recipe: Recipe,
-    *,
-    csv_file: str | Path | None = None,
-    minutes: float | None = None,
-    resume: bool = False,
-    ship: bool = False,
-    say: Callable[[str], None] = print,
-) -> dict[str, Any] | None:
-    """Train as the recipe says, measure, and write weights, card and record.
-
-    Args:
-        data: folder with pictures of one object each.
-        out: folder of the run.
-        recipe: all settings.
-        csv_file: the table of boxes, see `boxes_from_csv`; default `boxes.csv` in the folder.
-        minutes, resume: see `training.fit`.
-        ship: put the result into `data/` of the checkout.
-        say: receives the lines of progress.
-
-    Returns:
-        The model card, or None when the run was stopped early.
-    """
-    runtime.start(recipe.seed, recipe.precision)
-    known, test = split(load(data, csv_file))
-    used, held = (known, None) if recipe.everything else split(known, 0.1, seed=1)
-    fingerprint = runs.fingerprint(data)
-    model, scale = build(recipe, used)
-    progress = training.fit(
-        model,
-        batches(recipe, used),
-        steps=lambda epoch: len(used) // recipe.batch,
-        epochs=recipe.epochs,
-        out=out,
-        rate=training.one_cycle(recipe.rate),
-        settings=asdict(recipe) | {"data": fingerprint},
-        validate=lambda net: _validate(net, held) if held else {},
-        resume=resume,
-        minutes=minutes,
-        say=say,
-    )
-    if not progress.finished:
-        return None
-    weights = localizer.reduced(weight_files.of(model), scale)
-    judged = ("test", test) if held is None else ("validation", held)
-    return _finish(Path(out), recipe, weights, used, judged, fingerprint, progress.minutes, ship)
-
-
 def load(data: str | Path, csv_file: str | Path | None = None) -> LabelledImages:
     """Pictures and boxes, all in one size; pictures with a useless box are left out with a warning.
 
@@ -330,15 +287,6 @@ def measure(model: keras.Model, data: LabelledImages, **how: Any) -> dict[str, f
     return regression.quality(found, data.boxes[:, 0], data.classes[:, 0], data.class_names)
 
 
-def _validate(model: keras.Model, held: LabelledImages) -> dict[str, float]:
-    plain, moved = (measure(model, each, looks=1, mirror=False) for each in (held, on_canvases(held, 1)))
-    return {
-        "val_mean_iou": plain["mean_iou"],
-        "val_accuracy": plain["accuracy"],
-        "val_canvas_iou": moved["mean_iou"],
-    }
-
-
 def trivial(used: LabelledImages, asked: LabelledImages) -> dict[str, dict[str, float]]:
     """What the median box, and the median box of the (given) class, reach."""
     truth, labels, names = asked.boxes[:, 0], asked.classes[:, 0], asked.class_names
@@ -350,58 +298,74 @@ def trivial(used: LabelledImages, asked: LabelledImages) -> dict[str, dict[str, 
     return facts | {"majority_class": {"accuracy": float(share)}}
 
 
-def _finish(
-    out: Path,
-    recipe: Recipe,
-    weights: dict[str, np.ndarray],
-    used: LabelledImages,
-    judged: tuple[str, LabelledImages],
-    fingerprint: str,
-    minutes: float,
-    ship: bool,
-) -> dict[str, Any]:
-    """Measure what will ship (rounded to float16, run in float32) and write everything."""
-    runtime.start(recipe.seed, "float32")
-    path = weight_files.save(out / "weights.npz", weights)
-    model = regression.load(path)
-    part, pictures = judged
-    canvases = on_canvases(pictures)
-    metrics: dict[str, Any] = {}
-    for name, asked in ((part, pictures), (f"{part}_canvas", canvases)):
-        metrics |= {f"{name}_{k}": v for k, v in measure(model, asked).items()}
-        one = measure(model, asked, looks=1, mirror=False)
-        metrics |= {f"{name}_one_look_{k}": one[k] for k in ("mean_iou", "over_half")}
-    card = {
-        "title": "VGG-16 (half width) with a head for the class and one for the box",
-        "input_size": recipe.size,
-        "class_names": list(used.class_names),
-        "data": f"{len(used)} photographs with one box each, a fifth of every class kept apart; "
-        "Caltech-101 (Fei-Fei, Fergus and Perona 2004), CC BY 4.0, where it was caltech_boxes. "
-        "No picture ships.",
-        "recipe": asdict(recipe),
-        "asked": LOOKS,
-        "limits": "Answers with exactly one of its classes and one box, also where there is none of them.",
-    }
-    record = {
-        "command": command(recipe),
-        "seed": recipe.seed,
-        "precision": recipe.precision,
-        "minutes": minutes,
-        "data": {"name": "photographs with one box each", "sha256": fingerprint},
-        "metrics": metrics,
-        "baselines": {
-            part: trivial(used, pictures),
-            f"{part}_canvas": trivial(on_canvases(used, 1), canvases),
-        },
-        "history": out / "history.csv",
-    }
-    return recipes.finish(out, "localizer_caltech", weights=weights, card=card, record=record, ship=ship)
+class Localizer(training.Trainer[Recipe]):
+    """From photographs of one object each to a network that names and boxes it.
 
+    Args:
+        recipe: all settings.
+        data: folder with the pictures.
+        table: of boxes, see `boxes_from_csv`; default `boxes.csv` in the folder.
+    """
 
-def command(recipe: Recipe) -> str:
-    """What to type for this recipe: the settings that differ from the defaults."""
-    plain = Recipe()
-    names = ("loss", "head", "epochs", "seed", "precision")
-    changed = [f"--{n} {getattr(recipe, n)}" for n in names if getattr(recipe, n) != getattr(plain, n)]
-    flags = [*["--per-class"] * recipe.per_class, *["--hold-out"] * (not recipe.everything)]
-    return " ".join(["course train localizer --data DIR", *changed, *flags])
+    command = "localizer"
+
+    def __init__(self, recipe: Recipe, data: str | Path, table: str | Path | None = None) -> None:
+        super().__init__(recipe, "localizer_caltech", "--data DIR")
+        self.folder, self.table = data, table
+        self.held: LabelledImages | None = None
+
+    def load(self) -> None:
+        known, self.test = split(load(self.folder, self.table))
+        self.used, self.held = known, None
+        if self.recipe.hold_out:
+            self.used, self.held = split(known, 0.1, seed=1)
+        self.data = {"name": "photographs with one box each", "sha256": runs.fingerprint(self.folder)}
+
+    def build(self) -> keras.Model:
+        model, self.scale = build(self.recipe, self.used)
+        return model
+
+    def steps(self) -> int:
+        return training.steps_in(len(self.used), self.recipe.batch)
+
+    def batches(self) -> training.Batches:
+        return batches(self.recipe, self.used)
+
+    def validate(self, model: keras.Model) -> dict[str, float]:
+        if self.held is None:
+            return {}
+        asked = (self.held, on_canvases(self.held, 1))
+        plain, moved = (measure(model, each, looks=1, mirror=False) for each in asked)
+        return {
+            "val_mean_iou": plain["mean_iou"],
+            "val_accuracy": plain["accuracy"],
+            "val_canvas_iou": moved["mean_iou"],
+        }
+
+    def weights(self, model: keras.Model) -> dict[str, np.ndarray]:
+        return localizer.reduced(weight_files.of(model), self.scale)
+
+    def judge(self, path: Path) -> training.Judgement:
+        model = regression.load(path)
+        part, pictures = ("test", self.test) if self.held is None else ("validation", self.held)
+        canvases = on_canvases(pictures)
+        metrics: dict[str, Any] = {}
+        for name, asked in ((part, pictures), (f"{part}_canvas", canvases)):
+            metrics |= {f"{name}_{k}": v for k, v in measure(model, asked).items()}
+            one = measure(model, asked, looks=1, mirror=False)
+            metrics |= {f"{name}_one_look_{k}": one[k] for k in ("mean_iou", "over_half")}
+        baselines = {
+            part: trivial(self.used, pictures),
+            f"{part}_canvas": trivial(on_canvases(self.used, 1), canvases),
+        }
+        card = {
+            "title": "VGG-16 (half width) with a head for the class and one for the box",
+            "input_size": self.recipe.size,
+            "class_names": list(self.used.class_names),
+            "data": f"{len(self.used)} photographs with one box each, a fifth of every class kept apart; "
+            "Caltech-101 (Fei-Fei, Fergus and Perona 2004), CC BY 4.0, where it was caltech_boxes. "
+            "No picture ships.",
+            "asked": LOOKS,
+            "limits": "Answers with one of its classes and one box, also where there is none of them.",
+        }
+        return training.Judgement(metrics, baselines, card)
