@@ -120,7 +120,7 @@ def trained(folder, tmp_path_factory):
         epochs=1, batch=8, size=32, channels=2, units=8, backgrounds=4, backbone=str(out / "narrow.npz")
     )
     with pytest.warns(UserWarning, match="left out 1"):
-        card = recipe.train(folder, out / "run", settings, say=lambda line: None)
+        card = recipe.Localizer(settings, folder).run(out / "run", say=lambda line: None)
     return out / "run", card
 
 

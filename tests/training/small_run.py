@@ -19,9 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from course_utils import runtime
-from course_utils.training import all_cnn
-from course_utils.training import fit as training
+from course_utils import runtime, training
+from course_utils.training import all_cnn, checkpoints
 
 BATCH, STEPS = 8, 3
 
@@ -58,9 +57,9 @@ def half_a_file(file: Any, **arrays: np.ndarray) -> None:
 def plan(event: str, number: int) -> None:
     """Let it happen."""
     if event == "writing":
-        training.np = type("numpy", (), {**vars(np), "savez": Counted(np.savez, number, half_a_file)})
+        checkpoints.np = type("numpy", (), {**vars(np), "savez": Counted(np.savez, number, half_a_file)})
     elif event == "history":
-        training.write_history = Counted(training.write_history, number, die)
+        checkpoints.write_history = Counted(checkpoints.write_history, number, die)
     elif event:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job is born deaf to it
         plain, what = training.Devices.step, {"step": die, "ctrl-c": interrupt}[event]
@@ -93,7 +92,7 @@ def run(
     return model, training.fit(
         model,
         all_cnn.batches(recipe, x, y),
-        steps=lambda epoch: STEPS,
+        steps=STEPS,
         epochs=epochs,
         out=out,
         rate=training.one_cycle(recipe.rate),

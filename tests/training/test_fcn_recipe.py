@@ -254,12 +254,6 @@ def test_the_first_blocks_stay_the_others_learn(folders, narrow):
     assert min(moved["block3_conv1"], moved["block5_conv3"], moved["score_pool3"], moved["upscore_pool4"]) > 0
 
 
-def test_a_record_names_what_matters(monkeypatch):
-    typed = "course train fcn --ship --data /here/camvid --classes a,b --out x --terms t --zoom 1.5 --resume"
-    monkeypatch.setattr(sys, "argv", typed.split())
-    assert train_cli.typed() == "course train fcn --data DIR --classes a,b --zoom 1.5"
-
-
 def test_folders_as_they_are_typed(tmp_path):
     a, b, c, d = (tmp_path / name for name in "abcd")
     assert train_cli.folders(None, None, None, None, None) == (None, None)
@@ -313,7 +307,7 @@ def test_dense_head_learns_ships_and_becomes_convolutional(narrow, tmp_path, mon
     monkeypatch.setattr(dense_head.pretrained, "load_vgg16", lambda name, **options: real(narrow, **options))
     monkeypatch.setattr(dense_head, "_backbone_sha256", lambda: runs.fingerprint(narrow))
     recipe = dense_head.Recipe(epochs=2, batch=16, pictures=24, units=16)
-    card = dense_head.train(tmp_path, recipe, say=lambda line: None)
+    card = dense_head.DenseHead(recipe).run(tmp_path, say=lambda line: None)
     assert card and card["megabytes"] < 1 and 0 <= card["metrics"]["test_accuracy"] <= 1
     assert set(weight_files.layers(weight_files.read(tmp_path / "weights.npz"))) == {"fc1", "predictions"}
     (tmp_path / "card.json").rename(tmp_path / "weights.json")

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from course_utils import files, runtime
+from course_utils import files, runtime, training
 from course_utils.datasets import augment
 from course_utils.networks import vgg16
-from course_utils.training import fit as training
+from course_utils.training import checkpoints
 
 
 def _model():
@@ -45,7 +45,7 @@ def _fit(out, epochs=3, **kwargs):
     progress = training.fit(
         model,
         kwargs.pop("batches", _batches),
-        steps=lambda epoch: 3,
+        steps=kwargs.pop("steps", 3),
         epochs=epochs,
         out=out,
         rate=training.one_cycle(0.1),
@@ -113,8 +113,8 @@ def test_a_run_that_diverges_keeps_the_checkpoint(tmp_path, where):
     with pytest.raises(FloatingPointError, match="last good checkpoint"):
         _fit(tmp_path, batches=poisoned)
     assert (
-        training.load_checkpoint(
-            tmp_path / "state" / "checkpoint.npz", _compiled(), training.settings_tag({"seed": 3})
+        checkpoints.load_checkpoint(
+            tmp_path / "state" / "checkpoint.npz", _compiled(), checkpoints.settings_tag({"seed": 3})
         ).epoch
         == 1
     )
@@ -124,6 +124,20 @@ def _compiled():
     model = _model()
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def test_nothing_to_train_on_is_said(tmp_path):
+    with pytest.raises(ValueError, match="nothing to train on"):
+        _fit(tmp_path, steps=0)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("n", "batch", "sizes"), [(10, 4, [4, 4]), (3, 4, [3]), (4, 4, [4]), (0, 4, [])])
+def test_fewer_examples_than_a_batch_are_one_step(n, batch, sizes):
+    picks = list(training.shuffled(n, batch, np.random.default_rng(0)))
+    assert [len(pick) for pick in picks] == sizes and training.steps_in(n, batch) == len(sizes)
+    seen = np.concatenate([*picks, np.zeros(0, int)])
+    assert len(set(seen.tolist())) == len(seen) == sum(sizes)
 
 
 def test_an_error_in_the_data_reaches_the_caller():

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 import small_run
 
+from course_utils import training
 from course_utils.datasets import cifar10
-from course_utils.training import fit as training
+from course_utils.training import checkpoints
 
 SCRIPT = Path(small_run.__file__)
 
@@ -114,7 +115,7 @@ def test_finished_but_for_the_last_row(whole, tmp_path):
 @pytest.mark.parametrize("full_at", [3, 4])
 def test_a_full_disk_loses_nothing_earlier(whole, tmp_path, monkeypatch, full_at):
     """The disk fills while the third or fourth file is written, a best state or a last one."""
-    calls, plain = [], training.np.savez
+    calls, plain = [], checkpoints.np.savez
 
     def savez(file, **arrays):
         calls.append(1)
@@ -123,7 +124,7 @@ def test_a_full_disk_loses_nothing_earlier(whole, tmp_path, monkeypatch, full_at
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         plain(file, **arrays)
 
-    monkeypatch.setattr(training.np, "savez", savez)
+    monkeypatch.setattr(checkpoints.np, "savez", savez)
     with pytest.raises(OSError, match=r"No space left on device.*What was there before is kept"):
         small_run.run(tmp_path)
     kept = len(rows(tmp_path))
@@ -137,8 +138,8 @@ def test_a_full_disk_loses_nothing_earlier(whole, tmp_path, monkeypatch, full_at
 def test_the_best_state_is_that_of_the_best_epoch(whole):
     values = [float(row["val_accuracy"]) for row in rows(whole)]
     model, _ = small_run.run(whole)
-    tag = training.settings_tag({"seed": 0, "plain": False, "epochs": 4})
-    progress = training.load_checkpoint(whole / "state" / "best.npz", model, tag)
+    tag = checkpoints.settings_tag({"seed": 0, "plain": False, "epochs": 4})
+    progress = checkpoints.load_checkpoint(whole / "state" / "best.npz", model, tag)
     assert progress.epoch == 1 + int(np.argmax(values))
 
 
@@ -149,9 +150,9 @@ def test_checkpoint_of_another_model(whole, tmp_path):
     other.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
     other.optimizer.build(other.trainable_variables)
     before = other.get_weights()
-    tag = training.settings_tag({"seed": 0, "plain": False, "epochs": 4})
+    tag = checkpoints.settings_tag({"seed": 0, "plain": False, "epochs": 4})
     with pytest.raises(ValueError, match="checkpoint of another model"):
-        training.load_checkpoint(whole / "state" / "checkpoint.npz", other, tag)
+        checkpoints.load_checkpoint(whole / "state" / "checkpoint.npz", other, tag)
     for a, b in zip(before, other.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -232,8 +233,8 @@ from course_utils.training import all_cnn
 
 plain = cifar10.load
 cifar10.load = lambda folder: plain(folder, validation=20)
-recipe = all_cnn.Recipe(epochs=1, batch=20, rate=0.01, everything=False)
-card = all_cnn.train(sys.argv[1], sys.argv[2], recipe, devices=2)
+recipe = all_cnn.Recipe(epochs=1, batch=20, rate=0.01, hold_out=True)
+card = all_cnn.AllCnn(recipe, sys.argv[1], devices=2).run(sys.argv[2])
 print(card["metrics"]["validation_accuracy"])
 """
 

@@ -60,7 +60,7 @@ def test_batches_depend_on_the_seed_and_the_epoch_only():
 def test_a_run_writes_weights_card_history_and_record(thumbnails, tmp_path, monkeypatch):
     monkeypatch.setattr(vgg16, "SIZES", (32,))
     recipe = vgg16.Recipe(epochs=1, batch=80, width=1 / 16)
-    assert vgg16.train(thumbnails, tmp_path, recipe, minutes=None, say=lambda line: None)
+    assert vgg16.Vgg16(recipe, thumbnails).run(tmp_path, say=lambda line: None)
     card = json.loads((tmp_path / "card.json").read_text())
     run = runs.load("vgg16_course", root=tmp_path / "runs")
     assert card["sha256"] == runs.fingerprint(tmp_path / "weights.npz")
