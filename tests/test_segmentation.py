@@ -124,10 +124,12 @@ def test_masks_that_are_none_are_refused(tmp_path):
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 30), st.integers(1, 30))
 def test_resized_masks_hold_no_new_labels(height, width, new_height, new_width):
     mask = np.random.default_rng(0).choice([0, 7, 255], (height, width))
-    out = masks.resize_mask(mask, (new_height, new_width))
+    out = segmentation.resize_mask(mask, (new_height, new_width))
     assert out.shape == (new_height, new_width) and set(np.unique(out)) <= set(np.unique(mask))
-    np.testing.assert_array_equal(masks.resize_mask(mask, (3 * height, 2 * width))[1::3, ::2], mask)
-    np.testing.assert_array_equal(masks.resize_mask(np.stack([mask, mask]), (new_height, new_width))[1], out)
+    np.testing.assert_array_equal(segmentation.resize_mask(mask, (3 * height, 2 * width))[1::3, ::2], mask)
+    np.testing.assert_array_equal(
+        segmentation.resize_mask(np.stack([mask, mask]), (new_height, new_width))[1], out
+    )
 
 
 def test_bilinear_resizing_would_invent_labels():
@@ -135,7 +137,7 @@ def test_bilinear_resizing_would_invent_labels():
     mask = np.zeros((4, 4), np.uint8)
     mask[:, 2:] = 6
     assert set(np.unique(images.resize(mask, (7, 7)).round())) - {0, 6}
-    assert set(np.unique(masks.resize_mask(mask, (7, 7)))) == {0, 6}
+    assert set(np.unique(segmentation.resize_mask(mask, (7, 7)))) == {0, 6}
 
 
 def test_overlay_colours_all_but_the_clear_class():

@@ -9,6 +9,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from course_utils.pictures.resampling import tent
+
 
 def axis_matrices(
     centre: np.ndarray, extent: np.ndarray, size: int, source: int, sharpness: np.ndarray
@@ -27,16 +29,11 @@ def axis_matrices(
     """
     steps = (np.arange(size) + 0.5) / size - 0.5
     at = np.clip(centre[:, None] + extent[:, None] * steps, 0.5, source - 0.5)
-    distance = np.abs(at[:, :, None] - (np.arange(source) + 0.5))
-
-    def tent(width: np.ndarray) -> np.ndarray:
-        kernel = np.maximum(0, 1 - distance / width[:, None, None])
-        return kernel / kernel.sum(-1, keepdims=True)
-
-    finest = np.maximum(1.0, np.abs(extent) / size)  # wider where the picture shrinks: no aliasing
-    plain = tent(finest + 1.2 * np.maximum(0, -sharpness))
+    distance = at[:, :, None] - (np.arange(source) + 0.5)
+    finest = np.maximum(1.0, np.abs(extent) / size)[:, None, None]  # wider where it shrinks: no aliasing
+    plain = tent(distance, finest + 1.2 * np.maximum(0, -sharpness)[:, None, None])
     amount = np.maximum(0, sharpness)[:, None, None]
-    out = plain if not amount.any() else (1 + amount) * plain - amount * tent(2 * finest)
+    out = plain if not amount.any() else (1 + amount) * plain - amount * tent(distance, 2 * finest)
     return out.astype(np.float32)
 
 

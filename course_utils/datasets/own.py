@@ -17,6 +17,7 @@ from PIL import Image
 
 from course_utils.datasets.labelled import IGNORED, LabelledImages, unlabelled
 from course_utils.pictures import images
+from course_utils.pictures.resampling import resize_mask
 
 SHOWN = 25  # problems in one message
 SLACK = 1.0  # pixels by which a hand-drawn box may leave its picture; it is clipped
@@ -307,7 +308,7 @@ def masks_from_folders(
     bad = problems.settle(skip)
     good = [file for file in pairs if file not in bad]
     stack = _stacked({file: pictures[file] for file in good})
-    labels = np.stack([_nearest(masks[file], stack.shape[1:3]) for file in good])
+    labels = np.stack([resize_mask(masks[file], stack.shape[1:3]) for file in good])
     labels[np.isin(labels, list(ignored))] = IGNORED
     original = np.array([sizes[file] for file in good])
     return unlabelled(stack, masks=labels, mask_names=names, files=tuple(good), sizes=original)
@@ -367,15 +368,6 @@ def _mask(path: Path, file: str, size: tuple[int, int] | None, problems: _Proble
         return array.astype(np.uint8)
     problems.add(f"{path.name}: {reason}", file)
     return nothing
-
-
-def _nearest(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resized by nearest neighbour: a label between two labels would be a third one."""
-    rows, columns = (
-        ((2 * np.arange(after) + 1) * before) // (2 * after)
-        for before, after in zip(mask.shape, size, strict=True)
-    )
-    return mask[rows[:, None], columns]
 
 
 # --- pictures -----------------------------------------------------------------------------------

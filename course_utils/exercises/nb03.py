@@ -8,8 +8,8 @@ import numpy as np
 
 from course_utils import hypercolumns
 from course_utils.exercises.frame import Exercise, array, call, expect, match, number
-from course_utils.hypercolumns.bilinear import Axis
 from course_utils.networks import vgg16
+from course_utils.pictures.resampling import Axis
 
 # --- 03.1 ----------------------------------------------------------------------------------------------
 

@@ -4,7 +4,8 @@
 `ridge` and `logistic` work on that.
 """
 
-from .bilinear import Axis, stretch
+from course_utils.pictures.resampling import Axis, stretch
+
 from .clustering import Clusters, best_iou, kmeans, plus_plus
 from .dense import extract
 from .factored import Factored

@@ -11,8 +11,8 @@ from course_utils.features.layers import layer_name
 from course_utils.features.maps import check_size, feature_maps
 from course_utils.networks import pretrained
 from course_utils.pictures import images
+from course_utils.pictures.resampling import stretch
 
-from .bilinear import stretch
 from .grid import checked
 from .strips import chain_until, maps_in_strips
 

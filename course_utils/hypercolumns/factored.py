@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from .bilinear import stretch
+from course_utils.pictures.resampling import stretch
+
 from .grid import Grid, Sums
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
-from .bilinear import Axis
+from course_utils.pictures.resampling import Axis
 
 BAND = 8192
 """Pixels worked on at a time: what they need stays in a processor's cache."""

@@ -27,6 +27,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from course_utils import files
+from course_utils.pictures.resampling import tent
 
 # Mean of the ImageNet training set in BGR order, as the VGG authors subtracted it (Simonyan and
 # Zisserman, 2014, section 2.1; the figures are those of their released models). In float32, so that
@@ -344,9 +345,8 @@ def _weights(before: int, after: int) -> Any:
     centres = (np.arange(after) + 0.5) * scale
     first = np.floor(centres - reach).astype(int)
     columns = first[:, None] + np.arange(int(np.ceil(2 * reach)) + 2)
-    weights = np.maximum(0, 1 - np.abs(columns + 0.5 - centres[:, None]) / reach)
-    weights[(columns < 0) | (columns >= before)] = 0
-    weights /= weights.sum(axis=1, keepdims=True)
+    inside = (columns >= 0) & (columns < before)
+    weights = tent(np.where(inside, columns + 0.5 - centres[:, None], np.inf), reach)
     rows, places = np.nonzero(weights)
     entries = (weights[rows, places].astype(np.float32), (rows, columns[rows, places]))
     return csr_array(entries, shape=(after, before))

@@ -5,8 +5,9 @@ them, `masks` writes and reads them, `shifts` makes a coarse network's answer de
 way that all this replaces.
 """
 
+from course_utils.pictures.resampling import resize_mask
 from course_utils.segmentation.answers import label_map, load, memory_mb, scores, tiled
-from course_utils.segmentation.masks import overlay, read_mask, resize_mask, write_mask
+from course_utils.segmentation.masks import overlay, read_mask, write_mask
 from course_utils.segmentation.metrics import Quality, confusion_matrix, position_prior, quality
 from course_utils.segmentation.shifts import averaged_scores, shift_and_stitch
 from course_utils.segmentation.smoothing import guided_filter, superpixel_vote

@@ -57,19 +57,6 @@ def read_mask(path: str | Path) -> np.ndarray:
     return array.astype(np.uint8)
 
 
-def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize labels (H, W) or (N, H, W) to (height, width) by nearest neighbour, the only way.
-
-    Between class 2 and class 6 there is no class 4: interpolated labels are wrong ones.
-    """
-    mask = np.asarray(mask)
-    rows, columns = (
-        ((2 * np.arange(after) + 1) * before) // (2 * after)
-        for before, after in zip(mask.shape[-2:], size, strict=True)
-    )
-    return mask[..., rows[:, None], columns]
-
-
 def overlay(
     image: np.ndarray, mask: np.ndarray, class_names: Sequence[str] = (), strength: float = 0.55
 ) -> np.ndarray:
