@@ -7,12 +7,13 @@ import importlib
 import re
 import sys
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from course_utils import exercises as public
-from course_utils.exercises import frame
+from course_utils.exercises import answers, frame, showing
 
 ALL = [each for number in frame.notebooks() for each in frame.exercises(number)]
 each_exercise = pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.id)
@@ -52,12 +53,12 @@ def test_a_notebook_has_enough_exercises_in_order(number: str) -> None:
 
 @each_exercise
 def test_wrong_answers_are_refused_each_with_its_own_reason(exercise: frame.Exercise) -> None:
-    wrong = exercise.wrong()
+    wrong = exercise.wrong_answers()
     assert len(wrong) >= 5
     messages = []
     for words, answer in wrong.items():
         verdict = frame.judge(exercise.id, answer)
-        assert verdict.state == "close", (words, verdict)
+        assert verdict.state in ("close", "wrong"), (words, verdict)
         assert words in verdict.message
         assert "could not be judged" not in verdict.message
         messages.append(verdict.message)
@@ -66,7 +67,7 @@ def test_wrong_answers_are_refused_each_with_its_own_reason(exercise: frame.Exer
 
 @each_exercise
 def test_right_answers_are_accepted(exercise: frame.Exercise) -> None:
-    variants = exercise.right()
+    variants = exercise.right_answers()
     assert len(variants) >= 2
     for answer in [solve(exercise), *variants]:
         assert str(frame.judge(exercise.id, answer)) == f"{exercise.id} right. {exercise.after}"
@@ -80,7 +81,7 @@ def test_the_stub_is_not_attempted(exercise: frame.Exercise) -> None:
 
     stubs = [...]
     if callable(solve(exercise)):
-        stubs += [returns_dots, frame._stub, frame._documented_stub]
+        stubs += [returns_dots, answers._stub, answers._documented_stub]
     for answer in stubs:
         verdict = frame.judge(exercise.id, answer)
         text = f'{exercise.id} not attempted yet. A hint is one call away: hint("{exercise.id}")'
@@ -98,23 +99,25 @@ def test_junk_never_raises(exercise: frame.Exercise) -> None:
     def never_ends(*a: Any, **k: Any) -> Any:
         return never_ends(*a, **k)
 
-    junk = [
-        None,
-        3,
-        "x",
-        fails,
-        leaves,
-        never_ends,
-        np.full((2, 3), np.nan),
-        [],
-        {},
-        object(),
-        int,
-        np.array(["a"]),
-    ]
-    junk += [lambda *_, item=item: item for item in junk]
+    junk = [None, 3, "x", np.full((2, 3), np.nan), [], {}, {1}, object(), int, np.array(["a"]), 10**5000]
+    junk += [mock.Mock(), mock.MagicMock(), np.zeros((2, 2), object), b"x", 1j, ["a", [1]]]
+    junk += [fails, leaves, never_ends, *(lambda *_, item=item: item for item in junk)]
     for answer in junk:
-        assert frame.judge(exercise.id, answer).message.startswith(exercise.id)
+        verdict = frame.judge(exercise.id, answer)
+        assert verdict.message.startswith(exercise.id) and verdict.state != "right"
+
+
+@each_exercise
+def test_an_answer_that_remembers_its_first_call_does_not_pass(exercise: frame.Exercise) -> None:
+    answer = solve(exercise)
+    if exercise.inputs is not None:
+        kept: list[Any] = []
+
+        def remembers(*arguments: Any, **named: Any) -> Any:
+            kept.append(kept[0] if kept else answer(*arguments, **named))
+            return kept[-1]
+
+        assert frame.judge(exercise.id, remembers).state != "right"
 
 
 @each_exercise
@@ -128,7 +131,6 @@ def test_the_expected_shape_alone_does_not_pass(exercise: frame.Exercise) -> Non
 def test_texts_are_there(exercise: frame.Exercise) -> None:
     for text in (exercise.title, exercise.hint, exercise.after):
         assert len(text) > 10
-        assert "!" not in text
     assert exercise.name in exercise.source()
 
 
@@ -139,7 +141,7 @@ def test_the_four_calls_print(capsys: pytest.CaptureFixture[str]) -> None:
     public.solution("01.2")
     public.show_source(frame.number)
     printed = capsys.readouterr().out
-    assert "01.2 close. The check needs the function itself" in printed
+    assert "01.2: The check needs the function itself" in printed
     assert "01.1 right." in printed
     assert "01.2 hint." in printed
     assert "def parameters(size, inputs, filters):" in printed
@@ -167,27 +169,102 @@ def test_an_error_in_the_answer_says_where_and_with_what() -> None:
 def test_a_half_written_answer_is_not_attempted() -> None:
     assert frame.judge("01.2", lambda size, inputs, filters: ... + 1).state == "not attempted"
     assert frame.judge("01.4", lambda image: ...).state == "not attempted"
-    assert frame.judge("01.2", lambda size, inputs, filters: 3).state == "close"
+    assert frame.judge("01.2", lambda size, inputs, filters: 3).state == "wrong"
 
 
-def test_an_answer_may_write_into_what_it_is_given() -> None:
-    given = np.ones(3)
+def unfinished(image: np.ndarray) -> np.ndarray:
+    turned = image[..., ::-1]
+    return turned - ...
+
+
+def two_ellipses(image: np.ndarray) -> np.ndarray:
+    return image[..., ::-1, ...]
+
+
+def leftover(image: np.ndarray) -> np.ndarray:
+    ...
+    return image[..., ::-1] - np.array([103.939, 116.779, 123.68])
+
+
+def test_dots_are_unfinished_where_a_value_belongs() -> None:
+    assert frame.judge("01.4", unfinished).state == "not attempted"
+    assert frame.judge("01.4", two_ellipses).state == "wrong"
+    assert frame.judge("01.4", leftover).state == "right"
+
+
+def test_lists_may_be_used_up_arrays_not_be_written_into() -> None:
+    stack, given = [np.ones(3)], np.ones(3)
+
+    def uses_up(values: list[np.ndarray]) -> np.ndarray:
+        return values.pop()
 
     def writes(values: np.ndarray) -> np.ndarray:
         values += 1
         return values
 
-    assert frame.call(writes, given).tolist() == [2, 2, 2]
+    assert answers.call(uses_up, stack).tolist() == [1, 1, 1] and len(stack) == 1
+    with pytest.raises(frame.Mistake, match="writes into the array"):
+        answers.call(writes, given)
     assert given.tolist() == [1, 1, 1]
 
 
+def test_a_loop_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(size: int, inputs: int, filters: int) -> None:
+        while True:
+            size += 1
+
+    monkeypatch.setattr(answers, "LIMIT", 0.1)
+    verdict = frame.judge("01.2", endless)
+    assert verdict.state == "wrong" and "never end" in verdict.message
+    assert frame.judge("01.2", frame.find("01.2").solution).state == "right"
+
+
+def test_close_is_said_of_what_is_close_only() -> None:
+    assert frame.judge("01.2", lambda size, inputs, filters: size * size * inputs * filters).state == "close"
+    assert frame.judge("01.2", lambda size, inputs, filters: size).state == "wrong"
+    assert answers.apart(5.21, 5.23) == ("5.21", "5.23")
+    assert answers.apart(5.2, 5.2000001) == ("5.2", "5.2000001")
+
+
+def test_an_answer_that_changes_from_call_to_call_is_named() -> None:
+    seen: set[tuple[int, ...]] = set()
+
+    def counts(size: int, inputs: int, filters: int) -> int:
+        again = (size, inputs, filters) in seen
+        seen.add((size, inputs, filters))
+        return (size * size * inputs + 1) * filters + again
+
+    assert "Asked the same once more" in frame.judge("01.2", counts).message
+
+
+def test_verdicts_differ_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    import IPython.display
+
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr(showing, "_in_notebook", lambda: True)
+    monkeypatch.setattr(IPython.display, "display", lambda data, raw: shown.append(data))
+    public.check("01.1", 320)
+    public.check("01.1", 7)
+    public.check("01.1", ...)
+    public.solution("01.2")
+    pages = [data["text/html"] for data in shown]
+    assert len({re.search("solid (#\\w+)", page)[1] for page in pages[:3]}) == 3
+    assert shown[0]["text/plain"].startswith("01.1 right.")
+    assert "white-space: pre;" in pages[3]
+    code = html.unescape(re.sub("<[^>]*>", "", pages[3]))
+    assert code.strip() == shown[3]["text/plain"].strip()
+
+
 def test_source_is_shown_without_the_long_docstring(capsys: pytest.CaptureFixture[str]) -> None:
-    public.show_source(frame.call)
+    public.show_source(answers.call)
     short = capsys.readouterr().out
-    public.show_source(frame.call, docstring=True)
+    public.show_source(answers.call, docstring=True)
     assert len(short) < len(capsys.readouterr().out)
-    assert '"""Call the learner\'s function on copies of the arguments."""' in short
-    assert short.startswith("# course_utils.exercises.frame\ndef call(")
+    assert (
+        '"""Call the learner\'s function on copies of the arguments, lists and what is in them included."""'
+        in short
+    )
+    assert short.startswith("# course_utils.exercises.answers\ndef call(")
     compile(short, "shown", "exec")
 
 
@@ -195,10 +272,3 @@ def test_source_of_something_without_source(capsys: pytest.CaptureFixture[str]) 
     public.show_source(len)
     public.show_source(3)
     assert capsys.readouterr().out.count("There is no Python source") == 2
-
-
-def test_highlighted_code_is_the_same_code() -> None:
-    source = 'def f(a):\n    """<b>"""\n    return a if a < 2 else 1.5  # & so on\n'
-    shown = frame.highlighted(source)
-    assert html.unescape(re.sub("<[^>]*>", "", shown)) == source
-    assert "var(--jp-mirror-editor-keyword-color" in shown

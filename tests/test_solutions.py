@@ -20,7 +20,7 @@ each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path
 
 def printed(cell: nbformat.NotebookNode) -> str:
     """What a cell has printed."""
-    return "".join(output.get("text", "") for output in cell.outputs)
+    return "".join(out.get("text", "") or out.get("data", {}).get("text/plain", "") for out in cell.outputs)
 
 
 def test_every_exercise_module_has_its_notebook() -> None:

@@ -90,8 +90,12 @@ def wrong_answers() -> str:
         lines.append(f"## Notebook {number}\n")
         for exercise in frame.exercises(number):
             lines.append(f"**{exercise.id} {exercise.title}** {exercise.hint}\n")
-            said = [frame.judge(exercise.id, answer).message for answer in exercise.wrong().values()]
-            told = [re.sub(r"\s+", " ", text.partition("close. ")[2]) for text in said]
+            told = list(exercise.mistakes or {})
+            if exercise.check is not None:
+                said = [
+                    frame.judge(exercise.id, answer).message for answer in exercise.wrong_answers().values()
+                ]
+                told = [re.sub(r"^\S+( close\.|:)\s+", "", text) for text in said]
             lines += [f"- {_plain(text)}" for text in dict.fromkeys(told)]
             lines.append(f"\n*The idea:* {_plain(exercise.after)}\n")
     return "\n".join(lines)

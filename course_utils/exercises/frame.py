@@ -1,42 +1,65 @@
-"""What all exercises share: the `Exercise` itself, its judge, and the few helpers that checks are made of.
+"""What all exercises share: how one is declared, and how an answer is judged.
 
-How to add one: in the notebook's module (`nb01.py` is the pattern) write
+An exercise that asks for a function is declared by its solution, by `inputs`, which draws arguments afresh
+each time, and by one table of mistakes, {message: mistaken function}. An answer is right when it does what
+the solution does, for all of these inputs and for the first of them once more. If it isn't, and does exactly
+what one of the mistaken functions does, it hears that message; otherwise the first difference is named. The
+tests give each mistaken function as an answer, so the table is at once the diagnosis and its test.
+`nb00.py` is the pattern. An exercise that asks for a value has no `inputs` and a table of values; where many
+values are right, `check` judges instead, and the table holds answers under words of the messages.
 
-* the solution as a plain function, or as a few lines of text that set a variable;
-* a check: a function of the learner's answer that raises `Mistake` (through `expect`, `match`, `call`,
-  `number`, `array`) with a sentence about *this* mistake, and returns when the answer is right;
-* `wrong`: a function that returns at least five plausible wrong answers, each under the words that its
-  message must contain; `right`: a function that returns at least two variants that must be accepted;
-
-and in the notebook a cell tagged `exercise-01.2` that holds the stub (`size = ...`, or a function that says
+In the notebook a cell tagged `exercise-01.2` holds the stub (`size = ...`, or a function that says
 `return ...`) and `check("01.2", name)` as its last line, nothing else.
 Nothing heavy is imported here, and a check imports what it needs inside.
 """
 
 from __future__ import annotations
 
-import ast
-import html
 import importlib
 import inspect
 import pkgutil
-import sys
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from course_utils import progress
+from course_utils.exercises.answers import (
+    Endless,
+    Mistake,
+    NotAttempted,
+    apart,
+    array,
+    blank,
+    call,
+    describe,
+    expect,
+    fresh,
+    in_words,
+    listed,
+    near,
+    number,
+    same,
+    to_numpy,
+    unfinished,
+)
+from course_utils.exercises.showing import show_code, show_source, show_text
 
-
-class Mistake(Exception):
-    """What is wrong with an answer, in a sentence for the learner."""
-
-
-class NotAttempted(Exception):
-    """The answer is still `...`."""
+__all__ = [
+    "Exercise",
+    "Mistake",
+    "NotAttempted",
+    "Verdict",
+    "array",
+    "call",
+    "check",
+    "describe",
+    "exercises",
+]
+__all__ += ["expect", "find", "fresh", "hint", "judge", "match", "notebooks", "number", "show_source"]
+__all__ += ["solution", "solved", "to_numpy", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -44,16 +67,22 @@ class Exercise:
     """One exercise.
 
     Attributes:
-        id: "01.2": notebook, dot, number.
+        id: "01.2": notebook, dot, number. A replaced exercise gets a new number.
         title: as in the notebook's heading, without the number.
         name: the variable or function that the learner writes, as in `check("01.2", name)`.
         hint: one or two sentences that point the way without giving the answer.
         after: what is said after "right."; the idea in one sentence.
-        check: takes the answer; raises `Mistake` when it is wrong, returns when it is right.
         solution: a function called `name`, or the text of lines that set `name`. It stands on its own,
             given the imports of its notebook's first cells.
-        wrong: returns plausible wrong answers, each under words that its message contains.
-        right: returns variants to be accepted, beside the solution.
+        mistakes: message -> the answer that makes this mistake; at least five.
+        right: variants to be accepted, beside the solution; at least two.
+        inputs: draws the arguments of some calls, as tuples, from a generator of random numbers; simple ones
+            first, varied in all that the text leaves open. None where the answer is a value.
+        read: turns what the learner's function returns (or the value) into a number or an array, or raises
+            `Mistake`. By default `number` or `array`, as the solution has it.
+        within: difference that still counts as equal, as a share of the largest value; admits float32.
+        check: takes the answer; raises `Mistake` when it is wrong. Only where many answers are right.
+        wrong: returns wrong answers, each under words of its message (the older way, for `check`).
     """
 
     id: str
@@ -61,10 +90,14 @@ class Exercise:
     name: str
     hint: str
     after: str
-    check: Callable[[Any], None]
     solution: Callable[..., Any] | str
-    wrong: Callable[[], Mapping[str, Any]]
-    right: Callable[[], Sequence[Any]]
+    right: Sequence[Any] | Callable[[], Sequence[Any]]
+    mistakes: Mapping[str, Any] | None = None
+    inputs: Callable[[np.random.Generator], Iterable[tuple[Any, ...]]] | None = None
+    read: Callable[[Any], Any] | None = None
+    within: float = 1e-4
+    check: Callable[[Any], None] | None = None
+    wrong: Callable[[], Mapping[str, Any]] | None = None
 
     def source(self) -> str:
         """The solution as text, ready to be put in place of the stub."""
@@ -72,10 +105,26 @@ class Exercise:
             return textwrap.dedent(self.solution).strip() + "\n"
         return textwrap.dedent(inspect.getsource(self.solution))
 
+    def wrong_answers(self) -> Mapping[str, Any]:
+        """Words of a message -> an answer that must hear it."""
+        return self.mistakes if self.mistakes is not None else self.wrong() if self.wrong else {}
+
+    def right_answers(self) -> Sequence[Any]:
+        """What must be accepted, beside the solution."""
+        return self.right() if callable(self.right) else self.right
+
+    def result(self, *arguments: Any) -> Any:
+        """What the solution gives: its value, or what the function returns for copies of these arguments."""
+        if callable(self.solution):
+            return self.solution(*fresh(arguments))
+        namespace: dict[str, Any] = {"np": np}
+        exec(self.source(), namespace)
+        return namespace[self.name]
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `judge` found: `state` is "right", "close", "not attempted" or "unknown"."""
+    """What `judge` found: `state` is "right", "close", "wrong", "not attempted" or "unknown"."""
 
     id: str
     state: str
@@ -98,7 +147,7 @@ def check(id: str, answer: Any = ...) -> None:
         answer: what the exercise asks for: a value, or the function itself, without parentheses.
     """
     verdict = judge(id, answer)
-    print(verdict)
+    show_text(verdict.message, verdict.state)
     if verdict.state == "right":
         progress.note(verdict.id)
 
@@ -106,37 +155,19 @@ def check(id: str, answer: Any = ...) -> None:
 def hint(id: str) -> None:
     """Print one step towards the answer of an exercise such as "01.2"."""
     exercise = find(id)
-    print(f"{id} hint. {exercise.hint}" if exercise else unknown(id))
+    show_text(f"{id} hint. {exercise.hint}" if exercise else unknown(id))
 
 
 def solution(id: str) -> None:
     """Show a solution of an exercise such as "01.2": code that the course's tests run."""
     exercise = find(id)
     if exercise is None:
-        print(unknown(id))
+        show_text(unknown(id))
     else:
-        display_code(f"# {id} {exercise.title}: one of several ways\n{exercise.source()}")
+        show_code(f"# {id} {exercise.title}: one of several ways\n{exercise.source()}")
 
 
-def show_source(function: Any, docstring: bool = False) -> None:
-    """Show the source of one of the course's functions or classes, highlighted in a notebook.
-
-    Args:
-        function: a function, class or module of Python code.
-        docstring: show the whole docstring; otherwise only its first line.
-    """
-    function = inspect.unwrap(function)
-    try:
-        source = textwrap.dedent(inspect.getsource(function))
-    except (OSError, TypeError):
-        print(f"There is no Python source to show for {function!r}.")
-        return
-    if not docstring and not inspect.ismodule(function):
-        source = shorten_docstring(source)
-    display_code(f"# {getattr(function, '__module__', None) or function.__name__}\n{source}")
-
-
-# --- finding and judging -------------------------------------------------------------------------------
+# --- finding -------------------------------------------------------------------------------------------
 
 
 def notebooks() -> list[str]:
@@ -167,58 +198,147 @@ def unknown(id: Any) -> str:
     return f"There is no exercise {id!r}: {among}."
 
 
+def solved(cell: str, exercise: Exercise) -> str:
+    """The source of an exercise cell with the solution in place of the stub."""
+    kept = [line for line in cell.splitlines() if line.startswith("check(")]
+    return f"{exercise.source()}\n" + "\n".join(kept)
+
+
+# --- judging -------------------------------------------------------------------------------------------
+
+
 def judge(id: str, answer: Any) -> Verdict:
     """Judge an answer without printing; what `check` prints, and what the tests read."""
     exercise = find(id)
     if exercise is None:
         return Verdict(str(id), "unknown", unknown(id))
     try:
-        if blank(answer):
-            raise NotAttempted
-        exercise.check(answer)
+        _judge(exercise, answer)
     except NotAttempted:
-        text = f'{id} not attempted yet. A hint is one call away: hint("{id}")'
-        return Verdict(id, "not attempted", text)
+        return _not_attempted(id)
     except Mistake as mistake:
-        return Verdict(id, "close", f"{id} close. {mistake}")
+        if unfinished(answer):
+            return _not_attempted(id)
+        if mistake.close:
+            return Verdict(id, "close", f"{id} close. {mistake}")
+        return Verdict(id, "wrong", f"{id}: {mistake}")
     except Exception as error:  # an answer so odd that the check itself stumbled: still no traceback
-        text = f"This answer, {describe(answer)}, could not be judged: {type(error).__name__}: {error}"
-        return Verdict(id, "close", f"{id} close. {text}")
+        text = f"this answer, {describe(answer)}, could not be judged"
+        return Verdict(id, "wrong", f"{id}: {text}: {type(error).__name__}: {in_words(error)}")
     return Verdict(id, "right", f"{id} right. {exercise.after}")
 
 
-def _stub() -> None: ...
+def _not_attempted(id: str) -> Verdict:
+    return Verdict(id, "not attempted", f'{id} not attempted yet. A hint is one call away: hint("{id}")')
 
 
-def _documented_stub() -> None:
-    """Do nothing."""
+def _judge(exercise: Exercise, answer: Any) -> None:
+    """Return when the answer is right."""
+    if blank(answer):
+        raise NotAttempted
+    if exercise.check is not None:
+        exercise.check(answer)
+        if callable(answer):  # a function that is right once only
+            exercise.check(answer)
+    elif exercise.inputs is None:
+        _compare_value(exercise, answer)
+    else:
+        _compare_function(exercise, answer)
 
 
-def blank(answer: Any) -> bool:
-    """Whether an answer is still to be written: `...`, a container with `...`, a function without a body."""
-    if answer is ...:
-        return True
-    if isinstance(answer, Mapping):
-        answer = list(answer.values())
-    if isinstance(answer, (list, tuple)):
-        return any(item is ... for item in answer)
-    code = getattr(answer, "__code__", None)
-    if code is None or code.co_code not in (_stub.__code__.co_code, _documented_stub.__code__.co_code):
-        return False
-    return all(constant in (None, ..., answer.__doc__) for constant in code.co_consts)
+def _read(exercise: Exercise, value: Any, right: Any) -> Any:
+    """A result as numbers, or a `Mistake`."""
+    if exercise.read is not None:
+        return exercise.read(value)
+    return number(value) if np.ndim(right) == 0 else array(value)
 
 
-# --- what checks are made of ---------------------------------------------------------------------------
+def _compare_value(exercise: Exercise, answer: Any) -> None:
+    right = exercise.result()
+    given, right = _read(exercise, answer, right), np.asarray(_read(exercise, right, right))
+    if same(given, right, exercise.within):
+        return
+    for message, wrong in (exercise.mistakes or {}).items():
+        if same(given, np.asarray(wrong), exercise.within):
+            raise Mistake(message, near(given, right))
+    raise Mistake(f"It is not {given:g}." if np.ndim(given) == 0 else "That is not it.", near(given, right))
 
 
-def expect(condition: Any, message: str) -> None:
-    """Raise `Mistake(message)` unless the condition holds."""
-    if not condition:
-        raise Mistake(message)
+def _compare_function(exercise: Exercise, answer: Any) -> None:
+    assert exercise.inputs is not None and callable(exercise.solution)
+    if not callable(answer):
+        call(answer)  # says so
+    cases = list(exercise.inputs(np.random.default_rng()))
+    cases.append(cases[0])  # once more: nothing may be kept from call to call
+    rights = [exercise.result(*case) for case in cases]
+    rights = [right if np.ndim(right) == 0 else _read(exercise, right, right) for right in rights]
+    given = [_outcome(exercise, answer, *pair) for pair in zip(cases, rights, strict=True)]
+    good = [_agree(*pair, exercise.within) for pair in zip(given, rights, strict=True)]
+    if all(good):
+        return
+    close = 2 * sum(good[:-1]) >= len(cases) - 1 or all(map(near, given, rights))
+    first = good.index(False)
+    yours, right = given[first], rights[first]
+    case = "With " + listed([*inspect.signature(exercise.solution).parameters], cases[first])
+    for message, mistaken in (exercise.mistakes or {}).items():
+        made = (_outcome(exercise, mistaken, *pair) for pair in zip(cases, rights, strict=True))
+        if all(_agree(*pair, exercise.within) for pair in zip(given, made, strict=True)):
+            raise Mistake(f"{case}{_seen(yours, right)} {message}", close)
+    if isinstance(yours, Mistake):
+        raise Mistake(str(yours), close)
+    if first == len(cases) - 1:
+        raise Mistake("Asked the same once more, your function answers something else. What does it keep?")
+    if all(_agree(one, given[0], 1e-9) for one in given):
+        raise Mistake("Your function gives the same answer whatever it is given.")
+    raise Mistake(f"{case} {_difference(yours, right)}", close)
+
+
+def _outcome(exercise: Exercise, answer: Any, case: tuple[Any, ...], right: Any) -> Any:
+    """What a function gives for one input: a number, an array, or a `Mistake`."""
+    try:
+        return _read(exercise, call(answer, *case), right)
+    except Endless:
+        raise
+    except Mistake as mistake:
+        return mistake
+
+
+def _agree(given: Any, other: Any, within: float) -> bool:
+    """Whether two outcomes are the same; failures are when they say the same."""
+    if isinstance(given, Mistake) or isinstance(other, Mistake):
+        return isinstance(given, Mistake) and isinstance(other, Mistake) and _what(given) == _what(other)
+    return same(given, other, within)
+
+
+def _what(mistake: Mistake) -> str:
+    """A mistake's text without the line that it happened in."""
+    return str(mistake).partition(" with ")[2] or str(mistake)
+
+
+def _seen(given: Any, right: Any) -> str:
+    """The clause on the answer itself: a number, or the shape where that is wrong."""
+    if isinstance(given, Mistake):
+        return ":"
+    if np.ndim(right) == 0:
+        return f" your answer is {float(given):.6g}."
+    if np.ndim(given) == 0:
+        return " your answer is one number."
+    return f" your answer has shape {np.shape(given)}." if np.shape(given) != np.shape(right) else ":"
+
+
+def _difference(given: Any, right: Any) -> str:
+    """What is to be said of an answer that makes none of the known mistakes."""
+    if np.shape(given) != np.shape(right):
+        return f"your answer has shape {np.shape(given)}; {np.shape(right)} is asked for."
+    off = np.abs(np.asarray(given, float) - np.asarray(right, float))
+    place = np.unravel_index(int(off.argmax()), off.shape)
+    yours, wanted = apart(float(np.asarray(given)[place]), float(np.asarray(right)[place]))
+    where = f"at {[int(i) for i in place]} " if place else ""
+    return f"your answer {where}is {yours}; it should be {wanted}."
 
 
 def match(given: Any, right: Any, mistakes: Mapping[str, Any], otherwise: str, within: float = 1e-4) -> None:
-    """Return when `given` is `right`; else say which of the known mistakes was made.
+    """Return when `given` is `right`; else say which of the known mistakes was made. For a `check`.
 
     Args:
         given: a number or an array, already through `number` or `array`.
@@ -228,166 +348,9 @@ def match(given: Any, right: Any, mistakes: Mapping[str, Any], otherwise: str, w
         within: absolute difference that still counts as equal.
     """
 
-    def same(other: Any) -> bool:
+    def equal(other: Any) -> bool:
         return np.shape(given) == np.shape(other) and np.allclose(given, other, rtol=1e-5, atol=within)
 
-    if not same(right):
-        raise Mistake(next((message for message, wrong in mistakes.items() if same(wrong)), otherwise))
-
-
-def call(function: Any, *arguments: Any, **named: Any) -> Any:
-    """Call the learner's function on copies of the arguments.
-
-    Returns what it returns. Raises `Mistake` when it is no function, fails, or returns nothing;
-    `NotAttempted` when a `...` is left in it.
-    """
-    if not callable(function):
-        kind = describe(function)
-        raise Mistake(
-            f"The check needs the function itself, without parentheses after its name; it got {kind}."
-        )
-    try:
-        result = function(*map(fresh, arguments), **{key: fresh(value) for key, value in named.items()})
-    except (Exception, SystemExit) as error:
-        explain(error, arguments)
-    if blank(result) and not callable(result):
-        raise NotAttempted
-    expect(result is not None, "Your function returns None. Is the `return` missing?")
-    return result
-
-
-def explain(error: BaseException, arguments: Sequence[Any]) -> NoReturn:
-    """Turn an error inside the learner's function into a `Mistake` that says where and with what."""
-    if "ellipsis" in str(error).lower():
-        raise NotAttempted from None
-    frames = [frame for frame in walk(error.__traceback__) if frame[0] != __file__]
-    where = f" in its line {frames[-1][1]}" if frames else ""
-    given = ", ".join(map(describe, arguments)) or "nothing"
-    text = f"Your function stopped{where} with {type(error).__name__}: {error}. It was given {given}."
-    raise Mistake(text) from None
-
-
-def walk(traceback: Any) -> list[tuple[str, int]]:
-    """File and line, relative to the first line of the function, of each step of a traceback."""
-    steps = []
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        steps.append((code.co_filename, traceback.tb_lineno - code.co_firstlineno + 1))
-        traceback = traceback.tb_next
-    return steps
-
-
-def number(value: Any, what: str = "Your answer") -> float:
-    """The value as a float; `Mistake` for anything that is not one finite number."""
-    if value is ...:
-        raise NotAttempted
-    plain = to_numpy(value)
-    if plain is None or plain.size != 1 or plain.dtype.kind not in "iuf":
-        raise Mistake(f"{what} should be one number; it is {describe(value)}.")
-    result = float(plain.reshape(()))
-    expect(np.isfinite(result), f"{what} is {result}, which is no number to count with.")
-    return result
-
-
-def array(value: Any, shape: tuple[int, ...] | None = None, what: str = "Your answer") -> np.ndarray:
-    """The value as a NumPy array; `Mistake` for no numbers, numbers that are not finite, another shape."""
-    plain = to_numpy(value)
-    if plain is None or plain.dtype.kind not in "biuf":
-        raise Mistake(f"{what} should be an array of numbers; it is {describe(value)}.")
-    expect(np.isfinite(plain).all(), f"{what} has values that are not finite (NaN or infinite).")
-    expect(shape is None or plain.shape == shape, f"{what} has shape {plain.shape}; {shape} is asked for.")
-    return plain
-
-
-def to_numpy(value: Any) -> np.ndarray | None:
-    """Numbers, lists, arrays and tensors of any backend as an array; None for everything else."""
-    if value is None or isinstance(value, (str, bytes, dict, set)) or callable(value):
-        return None
-    try:
-        if hasattr(value, "detach"):  # a torch tensor
-            value = value.detach().cpu()
-        plain = np.asarray(value)
-    except Exception:
-        return None
-    return None if plain.dtype.kind in "OUS" else plain
-
-
-def describe(value: Any) -> str:
-    """A value in a few words: "a string", "an array of shape (3, 3)", "the function blur"."""
-    if value is None:
-        return "None"
-    if isinstance(value, (bool, int, float, np.number)):
-        return f"the number {value}" if not isinstance(value, bool) else f"{value}"
-    if isinstance(value, str):
-        return "the text " + repr(value if len(value) < 30 else value[:30] + "…")
-    if inspect.isroutine(value):
-        return f"the function {getattr(value, '__name__', 'without a name')}"
-    if isinstance(value, (list, tuple, dict, set)):
-        return f"a {type(value).__name__} of {len(value)}"
-    if hasattr(value, "shape"):
-        return f"an array of shape {tuple(value.shape)}"
-    return f"a {type(value).__name__}"
-
-
-def fresh(value: Any) -> Any:
-    """A copy of an array, so that a learner's function may write into what it is given."""
-    return value.copy() if isinstance(value, np.ndarray) else value
-
-
-# --- showing code --------------------------------------------------------------------------------------
-
-
-TINTS = {  # pygments' token -> JupyterLab's colour of its theme, and one that reads on white and on black
-    "Comment": ("comment", "#7f8c8d"),
-    "Keyword": ("keyword", "#1f8a3b"),
-    "Literal.Number": ("number", "#1f8a3b"),
-    "Literal.String": ("string", "#c0392b"),
-    "Name.Function": ("def", "#2f6fd6"),
-    "Name.Class": ("def", "#2f6fd6"),
-    "Operator": ("operator", "#a333c8"),
-}
-
-
-def display_code(source: str) -> None:
-    """Print Python code; in a notebook as highlighted code."""
-    source = source.rstrip()
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell is None or not hasattr(shell, "kernel"):
-        print(source)
-        return
-    from IPython.display import display
-
-    display({"text/html": f"<pre><code>{highlighted(source)}</code></pre>", "text/plain": source}, raw=True)
-
-
-def highlighted(source: str) -> str:
-    """Python code as HTML that takes its colours from the notebook's theme."""
-    from pygments.lexers import PythonLexer
-
-    pieces = []
-    for token, text in PythonLexer(stripnl=False, ensurenl=False).get_tokens(source):
-        name = ".".join(token)
-        tint = next((tint for start, tint in TINTS.items() if name.startswith(start)), None)
-        text = html.escape(text, quote=False)
-        if tint and text.strip():
-            text = f'<span style="color:var(--jp-mirror-editor-{tint[0]}-color,{tint[1]})">{text}</span>'
-        pieces.append(text)
-    return "".join(pieces)
-
-
-def shorten_docstring(source: str) -> str:
-    """The same code with the docstring of its first definition cut to its first line."""
-    definition: Any = ast.parse(source).body[0]
-    text = ast.get_docstring(definition) if hasattr(definition, "body") else None
-    if not text:
-        return source
-    node = definition.body[0]
-    lines = source.splitlines()
-    quoted = f'{" " * node.col_offset}"""{text.splitlines()[0]}"""'
-    return "\n".join([*lines[: node.lineno - 1], quoted, *lines[node.end_lineno :]])
-
-
-def solved(cell: str, exercise: Exercise) -> str:
-    """The source of an exercise cell with the solution in place of the stub."""
-    kept = [line for line in cell.splitlines() if line.startswith("check(")]
-    return f"{exercise.source()}\n" + "\n".join(kept)
+    if not equal(right):
+        message = next((message for message, wrong in mistakes.items() if equal(wrong)), otherwise)
+        raise Mistake(message, near(given, right))

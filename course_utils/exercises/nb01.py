@@ -1,13 +1,13 @@
-"""Exercises of notebook 01, VGG-16. The pattern for all the others: see `frame`."""
+"""Exercises of notebook 01, VGG-16."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from course_utils.exercises.frame import Exercise, array, call, expect, match, number
+from course_utils.exercises.frame import Exercise, array, expect, number
 
 # --- 01.1 ----------------------------------------------------------------------------------------------
 
@@ -18,7 +18,7 @@ def check_size(answer: Any) -> None:
     sides = [int(size) // 2**pools for pools in range(6)]
     expect(sides[4] != 10, f"{int(size)} pixels are 10 after four pools, and there is a fifth: {sides[5]}.")
     expect(size != 70, "70 is 7 times 10. The 7 is what 224 pixels become; ask how often they are halved.")
-    expect(size > 10, f"{int(size)} pixels are {sides[5]} after the first five halvings: work backwards, up.")
+    expect(size != 10, "10 pixels are 0 after five halvings: work backwards, up.")
     walk = " -> ".join(map(str, sides))
     expect(sides[5] >= 10, f"Too small: {walk} pixels along the five pools.")
     expect(sides[5] == 10, f"Too large: {walk} pixels along the five pools.")
@@ -30,18 +30,19 @@ INPUT_SIZE = Exercise(
     name="size",
     hint="Each of the five pools halves the side. Start from 10 and walk back to the input.",
     after="Five halvings are a division by 32, and what is left over is dropped: 320 to 351 all give 10.",
-    check=check_size,
+    check=check_size,  # many sizes are right
     solution="size = 10 * 2**5",
-    wrong=lambda: {
+    mistakes={
         "there is a fifth: 5": 160,
         "7 times 10": 70,
         "Too large: 352": 352,
         "Too small: 224": 224,
         "Too large: 640": 640,
         "work backwards": 10,
+        "Too small: 0": 0,
         "not a whole number": 312.5,
     },
-    right=lambda: [320, 351, np.int64(335)],
+    right=[320, 351, np.int64(335)],
 )
 
 # --- 01.2 ----------------------------------------------------------------------------------------------
@@ -53,20 +54,11 @@ def parameters(size, inputs, filters):
     return weights + biases
 
 
-def check_parameters(answer: Any) -> None:
-    for size, inputs, filters in [(3, 64, 128), (3, 3, 64), (1, 512, 1000), (7, 512, 4096)]:
-        given = number(call(answer, size, inputs, filters), "The result")
-        weights = size * size * inputs * filters
-        mistakes = {
-            "that leaves the biases out: one for each filter": weights,
-            "one bias for the whole layer is too few; each filter has its own": weights + 1,
-            "there are as many biases as maps that come out, not in": weights + inputs,
-            "every filter looks at all maps that come in, with a kernel for each": filters * (size**2 + 1),
-            "a kernel is as high as it is wide; one side was counted": size * inputs * filters + filters,
-        }
-        case = f"{given:,.0f} for {size}x{size}, {inputs} maps in, {filters} out"
-        named = {f"{case}: {text}.": value for text, value in mistakes.items()}
-        match(given, weights + filters, named, f"{case}: it should be {weights + filters:,}.")
+def some_layers(random: np.random.Generator) -> Iterator[tuple[int, int, int]]:
+    yield 3, 64, 128
+    yield 1, 512, 1000
+    for _ in range(4):
+        yield int(random.integers(2, 8)), int(random.integers(2, 300)), int(random.integers(5, 600))
 
 
 PARAMETERS = Exercise(
@@ -75,18 +67,32 @@ PARAMETERS = Exercise(
     name="parameters",
     hint="A filter: a kernel of size x size for each map that comes in, and one bias. How many filters?",
     after="Notice what is missing from the formula: the size of the picture. That is why any picture fits.",
-    check=check_parameters,
     solution=parameters,
-    wrong=lambda: {
-        "leaves the biases out": lambda size, inputs, filters: size**2 * inputs * filters,
-        "one bias for the whole layer": lambda size, inputs, filters: size**2 * inputs * filters + 1,
-        "maps that come out, not in": lambda size, inputs, filters: size**2 * inputs * filters + inputs,
-        "looks at all maps that come in": lambda size, inputs, filters: size**2 * filters + filters,
-        "one side was counted": lambda size, inputs, filters: size * inputs * filters + filters,
-        "should be 1,792": lambda size, inputs, filters: 73856,
-        "stopped": lambda size, inputs: size**2 * inputs,
+    inputs=some_layers,
+    mistakes={
+        "That leaves the biases out: one for each filter.": lambda size, inputs, filters: (
+            size**2 * inputs * filters
+        ),
+        "One bias for the whole layer is too few; each filter has its own.": lambda size, inputs, filters: (
+            size**2 * inputs * filters + 1
+        ),
+        "There are as many biases as maps that come out, not in.": lambda size, inputs, filters: (
+            size**2 * inputs * filters + inputs
+        ),
+        "Every filter looks at all maps that come in, with a kernel for each.": (
+            lambda size, inputs, filters: size**2 * filters + filters
+        ),
+        "A kernel is as high as it is wide; one side was counted.": lambda size, inputs, filters: (
+            size * inputs * filters + filters
+        ),
+        "The kernels are 3 by 3 in many layers, not in all: `size` has a say.": (
+            lambda size, inputs, filters: (9 * inputs + 1) * filters
+        ),
+        "A bias belongs to a filter, not to each of its kernels.": lambda size, inputs, filters: (
+            (size**2 + 1) * inputs * filters
+        ),
     },
-    right=lambda: [
+    right=[
         lambda size, inputs, filters: (size * size * inputs + 1) * filters,
         lambda size, inputs, filters: np.prod([size, size, inputs, filters]) + filters,
     ],
@@ -100,23 +106,9 @@ def old_number(block, convolution):
     return before + 2 * convolution - 1
 
 
-def check_old_number(answer: Any) -> None:
-    for block, convolution in [(4, 3), (5, 3), (1, 1), (1, 2), (2, 2), (3, 3)]:
-        given = number(call(answer, block, convolution), "The result")
-        before = (2, 2, 3, 3, 3)[: block - 1]
-        right = sum(before) * 2 + len(before) + 2 * convolution - 1
-        mistakes = {
-            "the first layer of the list is number 0": right + 1,
-            "that is the padding in front of it": right - 1,
-            "that is its place today; in 2016 the padding layers counted as well": (
-                sum(before) + len(before) + convolution
-            ),
-            "each block before it ends in a pool, which counts": right - len(before),
-            "blocks 3 to 5 have three convolutions, not two": 5 * len(before) + 2 * convolution - 1,
-        }
-        case = f"{given:.0f} for block{block}_conv{convolution}"
-        named = {f"{case}: {text}.": value for text, value in mistakes.items()}
-        match(given, right, named, f"{case}: counting on the fingers gives {right}.")
+def all_convolutions(random: np.random.Generator) -> list[tuple[int, int]]:
+    every = [(block, k) for block in range(1, 6) for k in range(1, 3 if block < 3 else 4)]
+    return [(4, 3), *(every[i] for i in random.permutation(len(every)))]
 
 
 def _old(padding: int, pool: int, shift: int, blocks: Sequence[int] = (2, 2, 3, 3, 3)) -> Any:
@@ -142,20 +134,24 @@ OLD_NUMBER = Exercise(
     name="old_number",
     hint="A convolution took two places in the list (padding, convolution), a pool one. Count from 0.",
     after="Now 3, 8, 15, 22 and 29 are no longer magic: they are the last convolutions of the five blocks.",
-    check=check_old_number,
     solution=old_number,
-    wrong=lambda: {
-        "list is number 0": _old(2, 1, 0),
-        "the padding in front of it": _old(2, 1, -2),
-        "its place today": _old(1, 1, 0),
-        "ends in a pool": _old(2, 0, -1),
-        "not two": _old(2, 1, -1, blocks=(2, 2, 2, 2, 2)),
-        "counting on the fingers": lambda block, convolution: block * convolution,
+    inputs=all_convolutions,
+    mistakes={
+        "The first layer of the list is number 0.": _old(2, 1, 0),
+        "That is the padding in front of it.": _old(2, 1, -2),
+        "That is its place today, from 1; in 2016 the padding layers counted as well.": _old(1, 1, 0),
+        "That is its place today, from 0; in 2016 the padding layers counted as well.": _old(1, 1, -1),
+        "Each block before it ends in a pool, which counts.": _old(2, 0, -1),
+        "Blocks 3 to 5 have three convolutions, not two.": _old(2, 1, -1, blocks=(2, 2, 2, 2, 2)),
+        "Blocks 1 and 2 have two convolutions, not three.": _old(2, 1, -1, blocks=(3, 3, 3, 3, 3)),
+        "A pool has no padding: it takes one place.": _old(2, 2, -1),
     },
-    right=lambda: [_by_listing, _old(2, 1, -1), lambda b, c: {1: -1, 2: 4, 3: 9, 4: 16, 5: 23}[b] + 2 * c],
+    right=[_by_listing, _old(2, 1, -1), lambda b, c: {1: -1, 2: 4, 3: 9, 4: 16, 5: 23}[b] + 2 * c],
 )
 
 # --- 01.4 ----------------------------------------------------------------------------------------------
+
+BGR = np.array([103.939, 116.779, 123.68])
 
 
 def prepare(image):
@@ -163,28 +159,9 @@ def prepare(image):
     return blue_first - np.array([103.939, 116.779, 123.68])
 
 
-BGR = np.array([103.939, 116.779, 123.68])
-
-
-def check_prepare(answer: Any) -> None:
-    image = np.random.default_rng(0).integers(0, 256, (4, 5, 3)).astype(np.float32)
-    given = array(call(answer, image), image.shape, "The result")
-    flipped = image[..., ::-1]
-    mistakes = {
-        "This is the picture as it was; nothing has happened to it yet.": image,
-        "The channels are turned; now the mean of each channel has to go.": flipped,
-        "The means are right, each for its channel; but red still comes first.": image - BGR[::-1],
-        "Red loses blue's mean here: turn the channels first, then subtract.": image - BGR,
-        "Blue comes first, but loses red's mean: 103.939 is for blue.": flipped - BGR[::-1],
-        "The mean is added; the values should end up around 0.": flipped + BGR,
-        "The picture is upside down: the channels are the last axis, not the first.": image[::-1] - BGR,
-        "Left and right are swapped: the channels are the last axis.": image[:, ::-1] - BGR,
-    }
-    span = np.ptp(given)
-    expect(span > 3, f"Your values span only {span:.2f}: this network wants no scaling to 0..1 or -1..1.")
-    worst = np.abs(given - (flipped - BGR)).max()
-    otherwise = f"Some value is {worst:.1f} off. Blue, green, red minus 103.939, 116.779, 123.68?"
-    match(given, flipped - BGR, mistakes, otherwise, within=0.01)
+def some_pictures(random: np.random.Generator) -> Iterator[tuple[np.ndarray]]:
+    for height, width in [(4, 5), (3, 3), *random.integers(3, 9, (2, 2))]:
+        yield (random.integers(0, 256, (height, width, 3)).astype(np.float32),)
 
 
 PREPARE = Exercise(
@@ -193,22 +170,33 @@ PREPARE = Exercise(
     name="prepare",
     hint="`image[..., ::-1]` turns the last axis over: blue comes first. Then subtract three numbers.",
     after="Two operations, and forgetting either raises no error at all: the answer is quietly worse.",
-    check=check_prepare,
     solution=prepare,
-    wrong=lambda: {
-        "nothing has happened": lambda image: image,
-        "the mean of each channel has to go": lambda image: image[..., ::-1],
-        "red still comes first": lambda image: image - BGR[::-1],
-        "Red loses blue's mean": lambda image: image - BGR,
-        "loses red's mean": lambda image: image[..., ::-1] - BGR[::-1],
-        "The mean is added": lambda image: image[..., ::-1] + BGR,
-        "no scaling to 0..1": lambda image: (image[..., ::-1] - BGR) / 255,
-        "upside down": lambda image: image[::-1] - BGR,
-        "Left and right": lambda image: image[:, ::-1] - BGR,
-        "Some value is": lambda image: image[..., ::-1] - image.mean(),
-        "has shape (5, 4, 3)": lambda image: (image[..., ::-1] - BGR).transpose(1, 0, 2),
+    inputs=some_pictures,
+    mistakes={
+        "This is the picture as it was; nothing has happened to it yet.": lambda image: image,
+        "The channels are turned; now the mean of each channel has to go.": lambda image: image[..., ::-1],
+        "The means are right, each for its channel; but red still comes first.": lambda image: (
+            image - BGR[::-1]
+        ),
+        "Red loses blue's mean here: turn the channels first, then subtract.": lambda image: image - BGR,
+        "Blue comes first, but loses red's mean: 103.939 is for blue.": lambda image: (
+            image[..., ::-1] - BGR[::-1]
+        ),
+        "The mean is added; the values should end up around 0.": lambda image: image[..., ::-1] + BGR,
+        "Rows and channels are mixed up: the channels are the last axis, not the first.": lambda image: (
+            image[::-1] - BGR
+        ),
+        "Left and right are swapped: the channels are the last axis.": lambda image: image[:, ::-1] - BGR,
+        "All is turned over, rows and columns as well: the channels alone should be.": lambda image: (
+            image[::-1, ::-1, ::-1] - BGR
+        ),
+        "This network wants no scaling to 0..1.": lambda image: (image[..., ::-1] - BGR) / 255,
+        "One mean for all is not what the network was trained with: each channel has its own.": (
+            lambda image: image[..., ::-1] - image.mean()
+        ),
+        "The axes have changed places.": lambda image: (image[..., ::-1] - BGR).transpose(1, 0, 2),
     },
-    right=lambda: [
+    right=[
         lambda image: image[:, :, [2, 1, 0]] - BGR.astype(np.float32),
         lambda image: (image - np.array([123.68, 116.779, 103.939]))[..., ::-1],
         lambda image: np.stack([image[..., 2 - c] - BGR[c] for c in range(3)], axis=-1),
@@ -223,26 +211,32 @@ def softmax(scores):
     return grown / grown.sum()
 
 
-def check_softmax(answer: Any) -> None:
-    scores = np.array([2.0, -1.0, 0.5, 3.0])
-    grown, lifted = np.exp(scores), scores - scores.min()
-    given = array(call(answer, scores), scores.shape, "The result")
-    total = given.sum()
-    mistakes = {
-        "All are positive now, but they are no shares yet: divide by their sum.": grown,
-        "Shares of a whole are not negative. The exponential comes first.": scores / scores.sum(),
-        "Lifted above 0, but the smallest score has no chance at all. Use np.exp.": lifted / lifted.sum(),
-        "You divide by the largest; by the sum, and they add up to 1.": grown / grown.max(),
-        "Those are shares of powers of 2; the base is e, as in np.exp.": 2**scores / (2**scores).sum(),
-    }
-    otherwise = f"Your shares add up to {total:.3f}; shares of one whole add up to 1."
-    if np.isclose(total, 1):
-        otherwise = "The shares add up to 1, but they do not grow as e**score does."
-    match(given, grown / grown.sum(), mistakes, otherwise)
+def some_scores(random: np.random.Generator) -> Iterator[tuple[np.ndarray]]:
+    for count, around in [(4, 0), (3, -40), (5, 1000), (3, -1000), (int(random.integers(6, 12)), 5)]:
+        yield (around + np.round(random.normal(0, 2, count), 2),)
+    yield (np.array([3.0, 803.0, 1.5]),)
+    yield (np.array([-1500.0, 1499.0, 1500.0]),)
+
+
+def _quiet(way: Any) -> Any:
+    """A function that may overflow without a warning; what overflows is named like any other result."""
+
+    def answer(scores: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return way(scores)
+
+    return answer
+
+
+def finite(value: Any) -> np.ndarray:
+    """Shares; what overflowed shows as -1."""
     with np.errstate(all="ignore"):
-        large = np.asarray(call(answer, np.array([1000.0, 1001.0])), dtype=float)
-    text = "Right for small scores; for 1000 and 1001 the exponential overflows. Subtract the largest first."
-    expect(np.allclose(large, [0.26894, 0.73106], atol=1e-4), text)
+        plain = np.asarray(value) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+    return array(np.where(np.isfinite(plain), plain, -1.0) if isinstance(plain, np.ndarray) else plain)
+
+
+def _shares(grown: np.ndarray) -> np.ndarray:
+    return grown / grown.sum()
 
 
 SOFTMAX = Exercise(
@@ -251,23 +245,46 @@ SOFTMAX = Exercise(
     name="softmax",
     hint="Take np.exp of every score, then divide by the sum. What happens at a score of 1000?",
     after="Subtracting the largest score changes nothing in the shares, and nothing overflows any more.",
-    check=check_softmax,
     solution=softmax,
-    wrong=lambda: {
-        "divide by their sum": lambda scores: np.exp(scores),
-        "The exponential comes first": lambda scores: scores / scores.sum(),
-        "has no chance at all": lambda scores: (scores - scores.min()) / (scores - scores.min()).sum(),
-        "divide by the largest": lambda scores: np.exp(scores) / np.exp(scores).max(),
-        "powers of 2": lambda scores: 2**scores / (2**scores).sum(),
-        "Subtract the largest first": lambda scores: np.exp(scores) / np.exp(scores).sum(),
-        "add up to 2.000": lambda scores: 2 * softmax(scores),
-        "as e**score does": lambda scores: np.full(scores.shape, 1 / scores.size),
-        "should be an array": lambda scores: "shares",
-        "has shape ()": lambda scores: softmax(scores).sum(),
+    inputs=some_scores,
+    read=finite,
+    within=1e-3,  # at 1000 a float32 has four digits behind the point
+    mistakes={
+        "All are positive now, but they are no shares yet: divide by their sum.": _quiet(np.exp),
+        "Positive and small enough, but they are no shares yet: divide by their sum.": lambda scores: np.exp(
+            scores - scores.max()
+        ),
+        "Shares of a whole are not negative. The exponential comes first.": lambda scores: (
+            scores / scores.sum()
+        ),
+        "Lifted above 0, but the smallest score has no chance at all. Use np.exp.": lambda scores: _shares(
+            scores - scores.min()
+        ),
+        "You divide by the largest; by the sum, and they add up to 1.": _quiet(
+            lambda scores: np.exp(scores) / np.exp(scores).max()
+        ),
+        "Those are shares of powers of 2; the base is e, as in np.exp.": _quiet(
+            lambda scores: _shares(2.0**scores)
+        ),
+        "Right for small scores; around 1000 the exponential overflows. Subtract the largest first.": _quiet(
+            lambda scores: _shares(np.exp(scores))
+        ),
+        "The largest score has to be subtracted; less the smallest, they still overflow.": _quiet(
+            lambda scores: _shares(np.exp(scores - scores.min()))
+        ),
+        "The largest score has to be subtracted; less the mean, they may still overflow.": _quiet(
+            lambda scores: _shares(np.exp(scores - scores.mean()))
+        ),
+        "Each score has the same share here; a higher score has a larger one.": lambda scores: np.full(
+            scores.shape, 1 / scores.size
+        ),
+        "The shares add up to 2.": lambda scores: 2 * softmax(scores),
+        "One share for each score is asked for.": lambda scores: softmax(scores).sum(),
     },
-    right=lambda: [
+    right=[
         lambda scores: np.exp(scores - np.logaddexp.reduce(scores)),
         lambda scores: 1 / np.exp(scores[None, :] - scores[:, None]).sum(axis=1),
+        lambda scores: softmax(scores.astype(np.float32)),
     ],
 )
 

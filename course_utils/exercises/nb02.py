@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from course_utils.exercises.frame import Exercise, array, call, expect, match, number
+from course_utils.exercises.frame import Exercise, array, expect, number
 
 # --- 02.1 ----------------------------------------------------------------------------------------------
 
@@ -35,9 +35,9 @@ FIND_THE_LAYER = Exercise(
     name="layer",
     hint="How often is 448 halved until it is 28? So many pools lie before the layer.",
     after="Four pools lie before block 5. The size tells how many pools, and nothing else about a layer.",
-    check=check_layer,
+    check=check_layer,  # nearly every wrong number has a reason of its own
     solution="layer = 29",
-    wrong=lambda: {
+    mistakes={
         "28 x 28 for a picture of 224": 22,
         "28 is a padding layer": 28,
         "the pool behind it": 30,
@@ -47,7 +47,7 @@ FIND_THE_LAYER = Exercise(
         "23 gives 28 x 28": 23,
         "layers 0 to 30": 31,
     },
-    right=lambda: [np.int64(29), 29.0],
+    right=[np.int64(29), 29.0],
 )
 
 # --- 02.2 ----------------------------------------------------------------------------------------------
@@ -72,38 +72,9 @@ def _sums(x: np.ndarray, kernel: np.ndarray, mode: str = "constant") -> np.ndarr
     return np.sum(parts, axis=0)
 
 
-def check_one_map(answer: Any) -> None:
-    rng = np.random.default_rng(0)
-    x, kernel, bias = rng.normal(0, 50, (6, 7, 3)), rng.normal(0, 1, (3, 3, 3)), 30.0
-    given = array(call(answer, x, kernel, bias), None, "The map")
-    expect(
-        given.shape != (4, 5),
-        "The map has shape (4, 5) for a picture of (6, 7): a border of zeros is missing.",
-    )
-    expect(given.shape != x.shape, "Three maps came out: one kernel adds up all three channels to one map.")
-    expect(given.shape == (6, 7), f"The map has shape {given.shape}; the picture's (6, 7) is asked for.")
-    sums = _sums(x, kernel)
-    turned = _sums(x, kernel[::-1, ::-1])
-    mistakes = {
-        "Some values are negative: the ReLU is missing.": sums + bias,
-        "The bias is missing.": np.maximum(sums, 0),
-        "The ReLU comes last: you add the bias after it, and values below it survive.": (
-            np.maximum(sums, 0) + bias
-        ),
-        "The kernel is turned over. Networks slide it as it is.": np.maximum(turned + bias, 0),
-        "Only the first channel counts in your map; the kernel has a slice for each.": (
-            np.maximum(_sums(x[..., :1], kernel[..., :1]) + bias, 0)
-        ),
-        "The border repeats the edge of the picture; it should be zeros.": (
-            np.maximum(_sums(x, kernel, "nearest") + bias, 0)
-        ),
-        "The bias is added once for each channel; once is enough.": np.maximum(sums + 3 * bias, 0),
-    }
-    right = np.maximum(sums + bias, 0)
-    off = np.abs(given - right).max()
-    match(
-        given, right, mistakes, f"Some value is {off:.1f} off. Sum over nine places and three channels?", 1e-3
-    )
+def some_maps(random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
+    for height, width, bias in [(6, 7, 30.0), (5, 4, -20.0), (8, 6, 12.5)]:
+        yield random.normal(0, 50, (height, width, 3)), random.normal(0, 1, (3, 3, 3)), bias
 
 
 def _by_hand(
@@ -145,21 +116,38 @@ ONE_MAP = Exercise(
     hint="np.pad puts a border of zeros around. For each of the nine places of the kernel, take the picture "
     "moved by it and multiply with `@ kernel[row, column]`: that adds up the channels.",
     after="One convolution of the network is this, once for each of its filters.",
-    check=check_one_map,
     solution=one_map,
-    wrong=lambda: {
-        "the ReLU is missing": _by_hand(relu=False),
-        "The bias is missing": _by_hand(bias=0),
-        "The ReLU comes last": lambda x, kernel, bias: _by_hand(bias=0)(x, kernel, bias) + bias,
-        "turned over": _by_hand(turn=True),
-        "Only the first channel": _by_hand(channels=1),
-        "repeats the edge": _by_hand(mode="nearest"),
-        "once for each channel": _by_hand(bias=3),
-        "a border of zeros is missing": lambda x, kernel, bias: _by_hand()(x, kernel, bias)[1:-1, 1:-1],
-        "Three maps came out": lambda x, kernel, bias: x * kernel.sum(),
-        "Sum over nine places": lambda x, kernel, bias: np.maximum(x @ kernel[1, 1] + bias, 0),
+    inputs=some_maps,
+    mistakes={
+        "Some values are negative: the ReLU is missing.": _by_hand(relu=False),
+        "The bias is missing.": _by_hand(bias=0),
+        "The bias is taken off; it should be added.": _by_hand(bias=-1),
+        "The ReLU comes last: you add the bias after it.": lambda x, kernel, bias: (
+            _by_hand(bias=0)(x, kernel, bias) + bias
+        ),
+        "The kernel is turned over. Networks slide it as it is.": _by_hand(turn=True),
+        "Only the first channel counts in your map; the kernel has a slice for each.": _by_hand(channels=1),
+        "The border repeats the edge of the picture; it should be zeros.": _by_hand(mode="nearest"),
+        "The border mirrors the picture; it should be zeros.": _by_hand(mode="mirror"),
+        "The bias is added once for each channel; once is enough.": _by_hand(bias=3),
+        "The bias is added once for each of the nine places; once is enough.": _by_hand(bias=9),
+        "The map is smaller than the picture: a border of zeros is missing.": lambda x, kernel, bias: (
+            _by_hand()(x, kernel, bias)[1:-1, 1:-1]
+        ),
+        "Three maps came out: one kernel adds up all three channels to one map.": lambda x, kernel, bias: (
+            np.stack([_by_hand(channels=1)(x[..., c:], kernel[..., c:], bias) for c in range(3)], axis=-1)
+        ),
+        "Only the middle place of the kernel counts: the sum goes over all nine.": lambda x, kernel, bias: (
+            np.maximum(x @ kernel[1, 1] + bias, 0)
+        ),
+        "The channels meet the kernel in another order: blue's and red's are exchanged.": (
+            lambda x, kernel, bias: _by_hand()(x[..., ::-1], kernel, bias)
+        ),
+        "Rows and columns of the kernel are exchanged.": lambda x, kernel, bias: _by_hand()(
+            x, kernel.swapaxes(0, 1), bias
+        ),
     },
-    right=lambda: [_with_scipy, _in_loops],
+    right=[_with_scipy, _in_loops, lambda x, kernel, bias: one_map(x, kernel, bias).astype(np.float32)],
 )
 
 # --- 02.3 ----------------------------------------------------------------------------------------------
@@ -173,12 +161,13 @@ def field(steps):
     return size
 
 
-CHAINS: tuple[list[tuple[int, int]], ...] = (
-    [(3, 1)],
-    [(3, 1), (3, 1)],
-    [(3, 1), (3, 1), (2, 2), (3, 1), (3, 1)],
-    [(5, 2), (1, 1), (3, 2), (2, 2), (3, 1)],
-)
+def chains(random: np.random.Generator) -> Iterator[tuple[list[tuple[int, int]]]]:
+    yield ([(3, 1), (3, 1)],)
+    yield ([(3, 1)],)
+    yield ([(3, 1), (3, 1), (2, 2), (3, 1), (3, 1)],)
+    yield ([(5, 2), (1, 1), (3, 2), (2, 2), (3, 1)],)
+    kernels, strides = random.integers(2, 8, 4), random.permutation([1, 2, 3, 4])
+    yield ([(int(k), int(s)) for k, s in zip(kernels, strides, strict=True)],)
 
 
 def _walk(steps: Sequence[tuple[int, int]], start: int = 1, less: int = 1, late: bool = False) -> int:
@@ -189,26 +178,6 @@ def _walk(steps: Sequence[tuple[int, int]], start: int = 1, less: int = 1, late:
         size += (kernel - less) * stride
         stride = stride if late else stride * step
     return size
-
-
-def _mistakes_of_field(steps: list[tuple[int, int]]) -> dict[str, int]:
-    return {
-        "the kernels' sizes cannot be added: two of 3 see 5 pixels, not 6": _walk(steps, 0, 0),
-        "after a pool, one step on the map is two on the picture: count the strides": (
-            1 + sum(kernel - 1 for kernel, _ in steps)
-        ),
-        "a layer's own stride counts only for the layers behind it": _walk(steps, late=True),
-        "the first value sees one pixel, not none: start from 1": _walk(steps, start=0),
-        "that is how far one step on the last map goes, the stride": int(np.prod([s for _, s in steps])),
-    }
-
-
-def check_field(answer: Any) -> None:
-    for steps in (CHAINS[1], CHAINS[2], CHAINS[3], CHAINS[0]):
-        given = number(call(answer, list(steps)), "The size")
-        case = f"{given:g} pixels for {steps}"
-        named = {f"{case}: {text}.": value for text, value in _mistakes_of_field(steps).items()}
-        match(given, _walk(steps), named, f"{case}: drawn on squared paper, it is {_walk(steps)}.")
 
 
 def _backwards(steps: Sequence[tuple[int, int]]) -> int:
@@ -233,18 +202,32 @@ FIELD = Exercise(
     hint="Start with size = 1 and stride = 1. Each layer adds (kernel - 1) steps on the map that it looks "
     "at; how long is such a step in pixels of the picture?",
     after="The strides make it grow: each pool doubles what every later convolution adds.",
-    check=check_field,
     solution=field,
-    wrong=lambda: {
-        "cannot be added": lambda steps: sum(kernel for kernel, _ in steps),
-        "count the strides": lambda steps: 1 + sum(kernel - 1 for kernel, _ in steps),
-        "for the layers behind it": lambda steps: _walk(steps, late=True),
-        "start from 1": lambda steps: _walk(steps, start=0),
-        "the stride.": lambda steps: np.prod([step for _, step in steps]),
-        "squared paper": lambda steps: 2 * len(steps) + 3,
-        "ValueError": lambda steps: [a for a, b, c in steps],
+    inputs=chains,
+    mistakes={
+        "The kernels' sizes cannot be added: two of 3 see 5 pixels, not 6.": lambda steps: sum(
+            kernel for kernel, _ in steps
+        ),
+        "After a pool, one step on the map is two on the picture: count the strides.": lambda steps: (
+            1 + sum(kernel - 1 for kernel, _ in steps)
+        ),
+        "A layer's own stride counts only for the layers behind it.": lambda steps: _walk(steps, late=True),
+        "The first value sees one pixel, not none: start from 1.": lambda steps: _walk(steps, start=0),
+        "A layer adds kernel - 1 steps, not kernel: the first pixel of its window is there already.": (
+            lambda steps: _walk(steps, less=0)
+        ),
+        "That is how far one step on the last map goes, the stride.": lambda steps: int(
+            np.prod([step for _, step in steps])
+        ),
+        "A stride of 3 makes a step three times as long, not twice.": lambda steps: _walk(
+            [(kernel, min(step, 2)) for kernel, step in steps]
+        ),
+        "The first layer has to be read first.": lambda steps: _walk(steps[::-1]),
+        "Kernels of 3 are frequent, not given: each step brings its own.": lambda steps: _walk(
+            [(3 if step == 1 else 2, step) for _, step in steps]
+        ),
     },
-    right=lambda: [_backwards, _by_trying],
+    right=[_backwards, _by_trying],
 )
 
 # --- 02.4 ----------------------------------------------------------------------------------------------
@@ -256,38 +239,21 @@ def peak(stack, channel):
     return row, column
 
 
-def check_peak(answer: Any) -> None:
-    rng = np.random.default_rng(1)
-    stack = rng.uniform(0.1, 5, (5, 8, 3))
-    stack[3, 1, 2], stack[1, 6, 0], stack[4, 4, 1] = 6, 7, 9
-    for channel, (row, column) in [(2, (3, 1)), (0, (1, 6))]:
-        result = call(answer, stack, channel)
-        flat = np.asarray(result)
-        expect(flat.size != 1, f"{result} counts the places in one line: np.unravel_index makes two of it.")
-        given = array(result, (2,), "The place")
-        one = stack[..., channel]
-        low = np.unravel_index(one.argmin(), one.shape)
-        anywhere = np.unravel_index(stack.argmax(), stack.shape)[:2]
-        first = np.unravel_index(stack[channel].argmax(), stack[channel].shape)
-        case = f"({given[0]:g}, {given[1]:g}) in map {channel}"
-        mistakes = {
-            f"{case}: that is the column and the row; the row comes first.": (column, row),
-            f"{case}: that is the weakest place.": low,
-            f"{case}: the strongest of all maps is there; ask only the one.": anywhere,
-            f"{case}: stack[{channel}] is row {channel} of all maps; the maps are the last axis.": first,
-            f"{case}: the strongest row and column, each on average, need not cross at the peak.": (
-                one.mean(axis=1).argmax(),
-                one.mean(axis=0).argmax(),
-            ),
-        }
-        match(given, (row, column), mistakes, f"{case}: there it is only {_at(one, given)}.")
+def some_stacks(random: np.random.Generator) -> Iterator[tuple[np.ndarray, int]]:
+    """A peak inside, never on the diagonal, not where the whole stack or the mean is highest."""
+    for height, width, maps in [(5, 8, 3), (9, 4, 5), (6, 7, 4)]:
+        stack = random.uniform(0.1, 5, (height, width, maps))
+        channel = int(random.integers(0, maps)) if maps == 4 else 1
+        row, column = int(random.integers(2, height)), int(random.integers(0, 2))
+        stack[row, column, channel] = 6
+        stack[row - 1, :, channel] += 0.9  # the strongest row on average is another one
+        stack[0, 3, random.choice([k for k in range(1, maps) if k != channel])] = 9
+        yield stack, channel
 
 
-def _at(one: np.ndarray, place: np.ndarray) -> str:
-    """The value at a place, in words, even if it is no place."""
-    row, column = (int(value) for value in place)
-    inside = 0 <= row < one.shape[0] and 0 <= column < one.shape[1]
-    return f"{one[row, column]:.2f}, not {one.max():.2f}" if inside else "outside the map"
+def place(value: Any) -> np.ndarray:
+    """A row and a column; anything else keeps its shape."""
+    return array(list(value) if isinstance(value, (tuple, set)) else value, what="The place")
 
 
 def _place(values: np.ndarray) -> tuple[int, ...]:
@@ -301,24 +267,42 @@ PEAK = Exercise(
     hint="Take the one map, ask its argmax, and turn the single number that comes back into a row and a "
     "column with np.unravel_index.",
     after="From the place on the map, the receptive field leads back to the place on the photograph.",
-    check=check_peak,
     solution=peak,
-    wrong=lambda: {
-        "counts the places in one line": lambda stack, channel: stack[..., channel].argmax(),
-        "the row comes first": lambda stack, channel: _place(stack[..., channel])[::-1],
-        "the weakest place": lambda stack, channel: _place(-stack[..., channel]),
-        "the strongest of all maps": lambda stack, channel: _place(stack)[:2],
-        "the maps are the last axis": lambda stack, channel: _place(stack[channel]),
-        "need not cross": lambda stack, channel: (
-            stack[..., channel].mean(axis=1).argmax(),
-            stack[..., channel].mean(axis=0).argmax(),
+    inputs=some_stacks,
+    read=place,
+    mistakes={
+        "That counts the places in one line: np.unravel_index makes two of it.": lambda stack, channel: stack[
+            ..., channel
+        ].argmax(),
+        "That is the column and the row; the row comes first.": lambda stack, channel: _place(
+            stack[..., channel]
+        )[::-1],
+        "That is the weakest place.": lambda stack, channel: _place(-stack[..., channel]),
+        "The strongest of all maps is there; ask only the one.": lambda stack, channel: _place(stack)[:2],
+        "The place in the whole stack has a third number; ask only the one map.": lambda stack, channel: (
+            _place(stack)
         ),
-        "outside the map": lambda stack, channel: np.array(_place(stack[..., channel])) * 16,
-        "has shape (3,)": lambda stack, channel: _place(stack),
+        "stack[channel] is a row of all maps; the maps are the last axis.": lambda stack, channel: _place(
+            stack[channel]
+        ),
+        "The strongest row and column, each on average, need not cross at the peak.": (
+            lambda stack, channel: (
+                stack[..., channel].mean(axis=1).argmax(),
+                stack[..., channel].mean(axis=0).argmax(),
+            )
+        ),
+        "That is the value at the place; the place itself is asked for.": lambda stack, channel: stack[
+            ..., channel
+        ].max(),
+        "Rows and columns are counted from 0.": lambda stack, channel: (
+            np.array(_place(stack[..., channel])) + 1
+        ),
+        "The first map is asked whatever `channel` says.": lambda stack, channel: _place(stack[..., 0]),
     },
-    right=lambda: [
+    right=[
         lambda stack, channel: divmod(int(stack[..., channel].argmax()), stack.shape[1]),
         lambda stack, channel: np.argwhere(stack[..., channel] == stack[..., channel].max())[0],
+        lambda stack, channel: [int(i) for i in _place(stack[..., channel])],
     ],
 )
 
@@ -330,39 +314,30 @@ def silent(stacks):
     return np.flatnonzero(np.max(highest, axis=0) == 0)
 
 
-def _stacks() -> list[np.ndarray]:
-    """Three pictures' maps of different sizes: 1 and 4 silent always, 2 and 5 only sometimes."""
-    rng = np.random.default_rng(2)
-    stacks = [np.maximum(rng.normal(0, 1, (height, 5, 6)), 0) for height in (4, 6, 3)]
-    for stack in stacks:
-        stack[..., [1, 4]] = 0
-    stacks[0][..., 2] = 0
-    stacks[2][..., 5] = 0
-    stacks[1][..., 2] *= 1e-3  # quiet, not silent
-    stacks[2][..., 2] *= 1e-3
-    return stacks
+def photographs(random: np.random.Generator) -> Iterator[tuple[list[np.ndarray]]]:
+    """Maps of pictures of several sizes: some silent always, for each picture one that speaks only there."""
+    for count, maps in [(3, 6), (4, 9), (2, 7)]:
+        order = random.permutation(maps)
+        always = order[:2] if count != 4 else order[:3]
+        sides = [(int(random.integers(3, 7)), 5 + k) for k in range(count)]
+        stacks = [np.maximum(random.normal(0, 1, (*side, maps)), 0) for side in sides]
+        for k, stack in enumerate(stacks):
+            stack[1, 2], stack[0, 0] = (
+                random.uniform(1e-3, 2, maps),
+                0,
+            )  # each speaks somewhere, none everywhere
+            stack[..., [*always, *(order[3 + other] for other in range(count) if other != k)]] = 0
+        yield (stacks,)
 
 
-def check_silent(answer: Any) -> None:
-    stacks = _stacks()
-    plain = array(call(answer, stacks), None, "The answer")
-    quiet = [stack.max(axis=(0, 1)) == 0 for stack in stacks]
-    if plain.dtype == bool:
-        expect(plain.shape != (6,), "That is a yes or no for each map; np.flatnonzero turns it into numbers.")
-    given = np.sort(plain.ravel())
-    counts = {
-        "That is how many maps are silent; which ones?": [2],
-        "Those are silent for the first picture; map 2 wakes up for another one.": [1, 2, 4],
-        "Those are silent for the last picture; the others have a say, too.": [1, 4, 5],
-        "Silent for one picture is enough in your answer; it should be for all of them.": [1, 2, 4, 5],
-        "Those are the maps that answer; the others are asked for.": [0, 2, 3, 5],
-    }
-    if not np.array_equal(given, [1, 4]):
-        named = next((text for text, wrong in counts.items() if np.array_equal(given, wrong)), None)
-        if named is None and 0 in given and 3 in given:
-            named = "Every map has a zero somewhere, behind a ReLU; silent means zero everywhere."
-        found = ", ".join(f"{value:g}" for value in given) or "none"
-        expect(False, named or f"You found {found}; here they are {np.flatnonzero(np.all(quiet, axis=0))}.")
+def numbers_of_maps(value: Any) -> np.ndarray:
+    """The numbers in order, in whatever they come."""
+    plain = array(sorted(value) if isinstance(value, set) else value, what="The answer").ravel()
+    return plain if plain.dtype == bool else np.sort(plain)
+
+
+def _highest(stacks: list[np.ndarray]) -> np.ndarray:
+    return np.array([stack.max(axis=(0, 1)) for stack in stacks])
 
 
 SILENT = Exercise(
@@ -371,26 +346,49 @@ SILENT = Exercise(
     name="silent",
     hint="A map is silent for a picture if its maximum is 0. Then ask the same over the pictures.",
     after="A map that is silent for eight photographs may wake up for a ninth: silent is not yet dead.",
-    check=check_silent,
     solution=silent,
-    wrong=lambda: {
-        "how many maps": lambda stacks: np.array([2]),
-        "silent for the first picture": lambda stacks: np.flatnonzero(stacks[0].max(axis=(0, 1)) == 0),
-        "silent for the last picture": lambda stacks: np.flatnonzero(stacks[-1].max(axis=(0, 1)) == 0),
-        "Silent for one picture is enough": lambda stacks: np.flatnonzero(
-            np.min([stack.max(axis=(0, 1)) for stack in stacks], axis=0) == 0
+    inputs=photographs,
+    read=numbers_of_maps,
+    mistakes={
+        "That is how many maps are silent; which ones?": lambda stacks: int(
+            (_highest(stacks).max(axis=0) == 0).sum()
         ),
-        "the maps that answer": lambda stacks: np.array([0, 2, 3, 5]),
-        "a zero somewhere": lambda stacks: np.flatnonzero(
-            np.min([stack.min(axis=(0, 1)) for stack in stacks], axis=0) == 0
+        "Those are silent for the first picture; some of them wake up for another one.": lambda stacks: (
+            np.flatnonzero(_highest(stacks)[0] == 0)
         ),
-        "a yes or no": lambda stacks: np.max([stack.max(axis=(0, 1)) for stack in stacks], axis=0) == 0,
-        "You found 3": lambda stacks: np.array([3]),
-        "inhomogeneous": lambda stacks: np.flatnonzero(np.array(stacks).max(axis=0) == 0),
+        "Those are silent for the second picture; the others have a say, too.": lambda stacks: np.flatnonzero(
+            _highest(stacks)[1] == 0
+        ),
+        "Those are silent for the last picture; the others have a say, too.": lambda stacks: np.flatnonzero(
+            _highest(stacks)[-1] == 0
+        ),
+        "The first two pictures decide in your answer; there may be more.": lambda stacks: np.flatnonzero(
+            _highest(stacks)[:2].max(axis=0) == 0
+        ),
+        "The first and the last picture decide in your answer; those between have a say, too.": (
+            lambda stacks: np.flatnonzero(_highest(stacks)[[0, -1]].max(axis=0) == 0)
+        ),
+        "Silent for one picture is enough in your answer; it should be for all of them.": lambda stacks: (
+            np.flatnonzero(_highest(stacks).min(axis=0) == 0)
+        ),
+        "Those are the maps that answer; the others are asked for.": lambda stacks: np.flatnonzero(
+            _highest(stacks).max(axis=0) > 0
+        ),
+        "Every map has a zero somewhere, behind a ReLU; silent means zero everywhere.": lambda stacks: (
+            np.flatnonzero(np.min([stack.min(axis=(0, 1)) for stack in stacks], axis=0) == 0)
+        ),
+        "That is a yes or no for each map; np.flatnonzero turns it into numbers.": lambda stacks: (
+            _highest(stacks).max(axis=0) == 0
+        ),
+        "The maps are counted from 0.": lambda stacks: silent(stacks) + 1,
     },
-    right=lambda: [
-        lambda stacks: [c for c in range(6) if not any(stack[..., c].any() for stack in stacks)],
+    right=[
+        lambda stacks: [
+            c for c in range(stacks[0].shape[-1]) if not any(stack[..., c].any() for stack in stacks)
+        ],
         lambda stacks: np.flatnonzero(sum(stack.sum(axis=(0, 1)) for stack in stacks) == 0),
+        lambda stacks: {int(c) for c in silent(stacks)},
+        lambda stacks: silent([stacks.pop() for _ in range(len(stacks))]),
     ],
 )
 

@@ -358,7 +358,7 @@ def _unmeasured(image: Any, slope: Any, steps: int, step: float) -> Any:
 
 
 def _in_place(image: Any, slope: Any, steps: int, step: float) -> Any:
-    left = steps
+    image, left = image.copy(), steps
     while left:
         gradient = slope(image)
         image += step * gradient / np.sqrt((gradient * gradient).mean())
