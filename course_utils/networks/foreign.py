@@ -109,11 +109,10 @@ def _torch_pairs(tensors: Mapping[str, np.ndarray], path: Path) -> Pairs:
     expected = [TORCH[name][0] for name in vgg16.LAYERS]
     kernel = tensors.get("features.0.weight", np.zeros(()))
     if not convolutions or convolutions != expected[: len(convolutions)]:
-        shown = ", ".join(convolutions or list(tensors)[:5])
         norm = " (with batch normalization)" if any("running_mean" in name for name in tensors) else ""
         raise ValueError(
-            f"{path} holds another network than torchvision's VGG-16{norm}: expected weights in "
-            f"{', '.join(expected)}, found {shown}"
+            f"{path} holds another network than torchvision's VGG-16{norm}: expected kernels in "
+            f"{', '.join(expected[:5])} …, found {', '.join((convolutions or list(tensors))[:5])} …"
         )
     if kernel.shape[1:] != (3, 3, 3):
         raise ValueError(f"{path}: features.0.weight: expected (64, 3, 3, 3), found {kernel.shape}")

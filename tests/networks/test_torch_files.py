@@ -87,7 +87,7 @@ def test_what_holds_no_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     broken = {
         zipped(
             "numbers.pth", {"epoch": 3, "state_dict": {}}
-        ): "more than tensors .'epoch' is a int.*state_dict",
+        ): "more than tensors .'epoch', a value of type int.*state_dict",
         zipped("list.pth", [1, 2]): "no dict of tensors",
         zipped("model.pth", Trap(tmp_path)): "would call .*only tensors are read",
         cut: "damaged or no .pth file",

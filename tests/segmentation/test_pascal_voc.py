@@ -44,7 +44,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
         mask = mask.repeat(10, 0).repeat(10, 1)[:height, :width]
         if i != 3:
             segmentation.write_mask(folder / "SegmentationClass" / f"2007_00000{i}.png", mask)
-        images.save(folder / "JPEGImages" / f"2007_00000{i}.jpg", segmentation.palette()[mask])
+        images.save(folder / "JPEGImages" / f"2007_00000{i}.jpg", voc.palette()[mask])
     lists = folder / "ImageSets" / "Segmentation"
     lists.mkdir(parents=True)
     for name, numbers in {"train": (1, 3, 2), "val": (4, 5), "trainval": (1, 2, 3, 4, 5)}.items():
@@ -62,7 +62,7 @@ def test_the_documents_inference(tmp_path: Path, archive: Path, monkeypatch: pyt
     x = about(model).preprocess(image)[None]
     scores = gradients.forward(model, x)[0].transpose(2, 0, 1)
     labels = scores.argmax(axis=0)
-    colours = segmentation.palette()[labels]
+    colours = voc.palette()[labels]
 
     assert scores.shape == (21, *image.shape[:2]) and colours.shape == image.shape
     assert len(np.unique(labels)) > 1
