@@ -159,7 +159,9 @@ def _tensors(described: Any) -> dict[str, _Tensor]:
     for name, value in described.items():
         if not isinstance(name, str) or not isinstance(value, _Tensor):
             kind = type(value).__name__.strip("_").lower()
-            raise _Refused(f"holds more than tensors ({name!r}, a value of type {kind}): save model.state_dict() alone")
+            raise _Refused(
+                f"holds more than tensors ({name!r}, a value of type {kind}): save model.state_dict() alone"
+            )
     return described
 
 
