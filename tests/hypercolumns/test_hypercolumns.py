@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from course_utils import hypercolumns, runtime
-from course_utils.hypercolumns import Factored, bilinear, clustering, grid, linear
+from course_utils.hypercolumns import Axis, Factored, clustering, grid, linear
 from course_utils.pictures import images
 
 FEW = settings(max_examples=25, deadline=None)
@@ -97,7 +97,7 @@ def test_stretching_agrees_with_opencv_pillow_and_keras(before, after):
 
 
 def test_an_axis_that_is_not_stretched_is_the_identity():
-    np.testing.assert_array_equal(bilinear.Axis(6, 6).matrix.toarray(), np.eye(6))
+    np.testing.assert_array_equal(Axis(6, 6).matrix.toarray(), np.eye(6))
 
 
 # --- every operation, factored and dense ----------------------------------------------------------
