@@ -12,7 +12,6 @@ from typing import Any
 
 import nbformat
 import pytest
-import words
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from course_utils.cli import _notebooks
@@ -129,9 +128,7 @@ def test_exercises_stand_in_order(path: Path) -> None:
 
 
 @each_notebook
-def test_voice_and_colours(path: Path) -> None:
-    text = prose(read(path))
-    assert not re.search(r"!(?!\[)", text), "an exclamation mark"
+def test_todays_names(path: Path) -> None:
     sources = "\n".join(cell.source for cell in code(read(path)))
     assert not re.search(r"""["']jet["']|cm\.jet|tf\.keras|import tensorflow|nbval-skip""", sources)
 
@@ -195,24 +192,6 @@ def test_what_a_learner_is_told_to_use_is_imported(path: Path) -> None:
                     there |= {node.name, *(each.arg for each in node.args.args)}
     assert {"check", "hint", "solution"} <= there
     assert names_told(path) <= there, names_told(path) - there
-
-
-def paragraphs(notebook: Any) -> str:
-    """Prose without quoted sources of the past, and without titles of works, which keep their spelling."""
-    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    text = re.sub(r"^##+ Sources\b.*?(?=^#|\Z)", " ", text, flags=re.DOTALL | re.MULTILINE)
-    text = re.sub(r"```.*?```|^>? {4,}.*?$|`[^`]*`|\$[^$\n]*\$", " ", text, flags=re.DOTALL | re.MULTILINE)
-    return re.sub(r"\]\([^)]*\)|<!--.*?-->|\*[^*\n]+\*", " ", text)
-
-
-@each_notebook
-def test_spelling(path: Path) -> None:
-    """British, without the most frequent slips, and no word twice in a row."""
-    text = paragraphs(read(path))
-    found = set(re.findall(r"[a-z]+", text.lower())) & {*words.SLIPS.split(), *words.ACROSS.split()}
-    assert not found
-    twice = re.findall(r"\b([a-z]{2,}) \1\b", text)
-    assert set(twice) <= {"that", "had"}, twice
 
 
 @each_notebook

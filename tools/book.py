@@ -174,9 +174,9 @@ def papers_and_we() -> str:
         "compare; the trivial answer is the most frequent class, or that of each position.\n",
         "| what | paper | ours | trivial answer | published | what differs |\n|---|---|---|---|---|---|",
         *(_beside(entry) for entry in listed["beside"]),
-        "\n## Every number and its source\n",
-        "What README, these pages and the notebooks state in words of their own. The tests hold each number "
-        "against its source, and report one that has none.\n",
+        "\n## Sentences and their sources\n",
+        "What README, these pages and the notebooks state of recorded runs and of papers. The tests hold "
+        "each number of ours against its record.\n",
     ]
     for file, claims in groupby(listed["claim"], key=itemgetter("file")):
         title = re.search(r"# ([^\"\\\n]+)", (ROOT / file).read_text(encoding="utf-8"))
@@ -204,14 +204,8 @@ def _held_by(claim: dict[str, Any]) -> str:
     """The sources of a claim in words; code and keys as such."""
     parts = [_plain(claim["paper"])] if "paper" in claim else []
     if "record" in claim:
-        key = claim["key"].removesuffix(".length")
-        counted = "how many there are in " if key != claim["key"] else ""
-        parts.append(f"{counted}`{claim['record']}`" + (f", `{key}`" if key else ""))
-    if "counted" in claim:
-        expressions = claim["counted"] if isinstance(claim["counted"], list) else [claim["counted"]]
-        parts.append("counted: " + ", ".join(f"`{expression}`" for expression in expressions))
-    if "code" in claim:
-        parts.append(f"`{claim['code']}` in " + (f"`{claim['where']}`" if "where" in claim else "its code"))
+        keys = claim["key"] if isinstance(claim["key"], list) else [claim["key"]]
+        parts.append(", ".join([f"`{claim['record']}`", *(f"`{key}`" for key in keys)]))
     return "; ".join(parts)
 
 
