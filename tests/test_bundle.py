@@ -113,7 +113,7 @@ def test_the_workflow_covers_systems_and_versions() -> None:
 
 
 def test_the_hooks_are_what_ci_checks() -> None:
-    """Each hook of ours stands in .ci/run, or is a variant of a command that does; spelling is codespell's."""
+    """Each hook of ours stands in .ci/run, or is a variant of a command there; spelling is codespell's."""
     checked = (bundle.ROOT / ".ci" / "run").read_text("utf-8")
     config = yaml.safe_load((bundle.ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
     spelling, ours = config["repos"]
