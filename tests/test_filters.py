@@ -12,7 +12,8 @@ from keras import layers
 from typer.testing import CliRunner
 
 from course_utils import filters, runtime
-from course_utils.filters import ascent
+from course_utils.filters import ascent, moves, recipes
+from course_utils.filters.targets import Target
 from course_utils.networks import vgg16
 from course_utils.pictures import images
 
@@ -158,14 +159,14 @@ def test_bfloat16_climbs_as_high() -> None:
 def test_jitter_and_turns_keep_size_and_come_back() -> None:
     batch = np.random.default_rng(0).uniform(0, 255, (2, 20, 30, 3)).astype(np.float32)
     rule = filters.Recipe("moved", jitter=6)
-    moved, back = ascent._moved(batch, rule, np.random.default_rng(3))
+    moved, back = moves.moved(batch, rule, np.random.default_rng(3))
     assert moved.shape == batch.shape and np.abs(moved - batch).max() > 1
     np.testing.assert_array_equal(back(moved), batch)
     smooth = images.resize(batch, (20, 30)) * 0 + np.linspace(0, 100, 30)[None, None, :, None].astype(
         np.float32
     )
     rule = filters.Recipe("turned", turn=5.0)
-    moved, back = ascent._moved(smooth, rule, np.random.default_rng(3))
+    moved, back = moves.moved(smooth, rule, np.random.default_rng(3))
     assert moved.shape == smooth.shape
     np.testing.assert_allclose(back(moved)[:, 6:-6, 6:-6], smooth[:, 6:-6, 6:-6], atol=1.0)
 
@@ -177,7 +178,7 @@ def test_variation_against_finite_differences() -> None:
     def total(values: np.ndarray) -> float:
         return sum(np.sqrt(np.diff(values, axis=axis) ** 2 + 4).sum() for axis in (1, 2))
 
-    slope = ascent._variation(picture)
+    slope = moves.variation(picture)
     for _ in range(5):
         direction = rng.normal(size=picture.shape)
         rise = (total(picture + 1e-4 * direction) - total(picture - 1e-4 * direction)) / 2e-4
@@ -189,6 +190,47 @@ def test_clear_pictures_are_pictures(model: keras.Model) -> None:
     assert found.images.shape == (2, 20, 28, 3)
     assert found.images.min() >= 0 and found.images.max() <= 255
     np.testing.assert_array_equal(found.shown, found.images)
+
+
+def test_the_middle_alone_is_climbed(model: keras.Model) -> None:
+    options = {"size": 32, "steps": 8, "step": 4.0, "leak": 0.1, "precision": "float32"}
+    middle = filters.maximize(model, "block2_conv2", middle=True, **options)
+    whole = filters.maximize(model, "block2_conv2", **options)
+    start = filters.maximize(model, "block2_conv2", **options | {"steps": 0})
+    part = keras.Model(model.input, model.get_layer("block2_conv2").output)
+    own = np.arange(len(middle))
+    centre, usual = (
+        np.asarray(part(images.preprocess(found.images)))[own, 8, 8, own] for found in (middle, whole)
+    )
+    np.testing.assert_allclose(middle.activation, centre, rtol=1e-3, atol=1e-4)
+    assert centre.sum() > 1.1 * usual.sum()
+    out_of_sight = np.abs(middle.images - start.images)[:, :5, :5]
+    assert out_of_sight.max() < 1e-3 < np.abs(middle.images - start.images).max()
+
+
+def test_octaves_share_the_work_and_end_at_full_size(model: keras.Model) -> None:
+    rule = recipes.chosen("clear", {"steps": 23, "octaves": 3})
+    plan = recipes.stages(rule, (224, 224))
+    assert [size for size, _ in plan] == [(100, 100), (149, 149), (224, 224)]
+    assert [steps for _, steps in plan] == [14, 6, 3]
+    found = filters.maximize(model, "block2_conv1", [0], recipe="clear", size=48, steps=8, octaves=3)
+    assert found.images.shape == (1, 48, 48, 3) and found.history.shape == (9, 1)
+    with pytest.raises(ValueError, match="no place to look at"):
+        filters.maximize(model, "block5_conv1", [0], size=24, octaves=3)
+
+
+def test_diverse_pictures_differ_more(model: keras.Model) -> None:
+    def likeness(diverse: float) -> float:
+        options = {"recipe": "clear", "size": 32, "steps": 20, "diverse": diverse, "precision": "float32"}
+        start = np.random.default_rng(0).uniform(100, 156, (4, 32, 32, 3)).astype(np.float32)
+        found = filters.maximize(model, "block2_conv2", [1] * 4, start=start, **options)
+        part = keras.Model(model.input, model.get_layer("block2_conv1").output)
+        maps = np.asarray(part(images.preprocess(found.images))).reshape(4, -1, 8)
+        grams = np.einsum("npc,npd->ncd", maps, maps).reshape(4, -1)
+        grams /= np.linalg.norm(grams, axis=1, keepdims=True)
+        return float((grams @ grams.T).mean())
+
+    assert likeness(1.0) < likeness(0.0) - 0.01
 
 
 # --- silent filters --------------------------------------------------------------------------------------
@@ -210,9 +252,31 @@ def test_a_dead_filter_is_marked_and_a_sleeping_one_woken() -> None:
     assert leaky.alive.tolist() == [True, True, False]
 
 
+def test_a_filter_without_slope_or_with_its_border_only_shows_noise() -> None:
+    kernel = np.zeros((3, 3, 3, 2))
+    kernel[..., 1] = -1.0  # positive nowhere but where the padding is
+    made = one_layer(kernel)
+    made.get_layer("only").set_weights([kernel, np.array([1.0, 0.0])])
+    start = np.full((2, SIZE, SIZE, 3), 250.0)
+    found = filters.maximize(made, "only", [0, 1], start=start, steps=2, restarts=0, precision="float32")
+    assert found.activation[0] > 0 and found.alive.tolist() == [False, False]
+
+
+def test_plain_and_clipped_pictures_are_marked() -> None:
+    rng = np.random.default_rng(0)
+    loud = rng.choice([0.0, 255.0], (9, 9, 3))
+    pictures = np.stack([np.full((9, 9, 3), 90.0), loud, rng.uniform(50, 200, (9, 9, 3)), loud])
+    rows = np.ones((4, 1))
+    alive = np.array([True, True, True, False])
+    found = filters.Optima(
+        "only", np.arange(4), tuple("abcd"), pictures, rows[:, 0], rows.T, alive, alive, filters.Recipe("x")
+    )
+    assert found.marks == ("plain", "clipped", "", "silent")
+
+
 def test_silent_filters_are_hatched_on_the_sheet() -> None:
     tiles = np.full((2, 20, 20, 3), 90.0)
-    page = filters.sheet(tiles, silent=[False, True], labels=["a", "b"])
+    page = filters.sheet(tiles, marks=["", "silent"], labels=["a", "b"])
     left, right = page[5:25, 5:25], page[5:25, 30:50]
     assert (left == 90).all() and (right > 90).mean() > 0.5
     assert page.shape == (5 + 20 + 13 + 5, 5 + 2 * 25, 3)
@@ -332,10 +396,9 @@ def test_a_batch_that_does_not_fit_is_split(model: keras.Model, monkeypatch: pyt
         available = 4_000_000
 
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Short)
-    target = ascent._Target.of(model, "block1_conv2")
-    rule = filters.RECIPES["blog"]
-    assert ascent._Climb(target, rule, (512, 512), "float32", 0, 0).affordable() == 1
-    assert 1 < ascent._Climb(target, rule, (48, 48), "float32", 0, 0).affordable() < 16
+    target = Target.of(model, "block1_conv2")
+    assert ascent.affordable(target, (512, 512)) == 1
+    assert 1 < ascent.affordable(target, (48, 48)) < 16
     assert [len(part) for part in ascent._batches(5, 2, False)] == [2, 2, 2]
 
 

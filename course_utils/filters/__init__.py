@@ -5,8 +5,9 @@
 `effective_field` say in numbers what the pictures seem to show; `dream` climbs from a photograph.
 """
 
-from .ascent import RECIPES, Optima, Recipe, affine, between, maximize, one_filter_each, presentable, together
+from .ascent import maximize
 from .dream import dream, energy_gradient
+from .losses import affine, one_filter_each
 from .measures import (
     Selectivity,
     Wave,
@@ -16,6 +17,9 @@ from .measures import (
     spectrum_peak,
     width_of,
 )
+from .optima import Optima, presentable
+from .recipes import RECIPES, Recipe
+from .targets import between, evenly, together
 from .views import Region, atlas, kernels, poster, regions, rgb_kernels, sheet
 
 __all__ = [
@@ -32,6 +36,7 @@ __all__ = [
     "dream",
     "effective_field",
     "energy_gradient",
+    "evenly",
     "kernels",
     "maximize",
     "one_filter_each",

@@ -8,7 +8,8 @@ import numpy as np
 
 from course_utils.features.layers import layer_name
 from course_utils.features.maps import check_size, tap
-from course_utils.filters.ascent import Array, affine
+from course_utils.filters.losses import affine
+from course_utils.filters.optima import Array
 from course_utils.networks import gradients
 from course_utils.pictures import images
 

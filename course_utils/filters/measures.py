@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from course_utils.features.maps import tap
 from course_utils.features.receptive_field import receptive_field
-from course_utils.filters.ascent import Array, Optima
+from course_utils.filters.optima import Array, Optima
 from course_utils.networks import gradients, pretrained
 
 if TYPE_CHECKING:

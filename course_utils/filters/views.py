@@ -13,7 +13,10 @@ from PIL import Image, ImageDraw, ImageFont
 from course_utils.features.layers import layer_name
 from course_utils.features.maps import tap
 from course_utils.features.receptive_field import receptive_field
-from course_utils.filters.ascent import Array, Optima, _Target, affine, maximize
+from course_utils.filters.ascent import maximize
+from course_utils.filters.losses import affine
+from course_utils.filters.optima import Array, Optima
+from course_utils.filters.targets import Target, evenly
 from course_utils.networks import gradients, pretrained
 from course_utils.pictures import images
 
@@ -47,23 +50,24 @@ def sheet(
     *,
     margin: int = 5,
     labels: Sequence[str] | None = None,
-    silent: Sequence[bool] | Array | None = None,
+    marks: Sequence[str] | None = None,
 ) -> Array:
     """Pictures of one size on a white sheet, with margins and a label under each.
 
     Args:
-        pictures: `Optima` (labels and silent filters are known then), or (N, H, W, 3), RGB 0..255.
+        pictures: `Optima` (labels and marks are known then), or (N, H, W, 3), RGB 0..255.
         columns: to a row.
         margin: in pixels, around each.
         labels: one for each; none are drawn if empty.
-        silent: which to hatch instead, because their picture shows nothing that the filter wants.
+        marks: a word for each whose picture is not to be trusted, "" for the others; "silent" ones are
+            hatched instead, because their picture shows nothing that the filter wants.
 
     Returns:
         (height, width, 3) float32 RGB 0..255.
     """
     if isinstance(pictures, Optima):
         labels = pictures.titles if labels is None else labels
-        silent, pictures = ~pictures.alive, pictures.shown
+        marks, pictures = pictures.marks, pictures.shown
     tiles = np.asarray(pictures)
     count, height, width = tiles.shape[:3]
     columns = max(1, min(columns, count))
@@ -76,8 +80,8 @@ def sheet(
     for k in range(count):
         x, y = margin + k % columns * across, margin + k // columns * down
         page.paste(Image.fromarray(images.to_uint8(tiles[k])), (x, y))
-        if silent is not None and silent[k]:
-            _hatch(page, (x, y, width, height))
+        if marks is not None and marks[k]:
+            _mark(page, (x, y, width, height), marks[k])
         if labels:
             draw.text((x, y + height), _shortened(draw, str(labels[k]), width), INK, _font())
     return np.asarray(page, np.float32)
@@ -93,15 +97,18 @@ def _shortened(draw: ImageDraw.ImageDraw, text: str, width: int) -> str:
     return text
 
 
-def _hatch(page: Image.Image, box: tuple[int, int, int, int]) -> None:
-    """A light tile with slanted lines and the word "silent"."""
+def _mark(page: Image.Image, box: tuple[int, int, int, int], word: str) -> None:
+    """A word on a strip of paper over the tile; over a silent one slanted lines as well."""
     x, y, width, height = box
-    tile = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(tile)
-    for at in range(-height, width, 8):
-        draw.line((at, height, at + height, 0), FAINT)
-    draw.text((3, height // 2 - 6), _shortened(draw, "silent", width - 3), INK, _font())
-    page.paste(tile, (x, y))
+    if word == "silent":
+        tile = Image.new("RGB", (width, height), PAPER)
+        lines = ImageDraw.Draw(tile)
+        for at in range(-height, width, 8):
+            lines.line((at, height, at + height, 0), FAINT)
+        page.paste(tile, (x, y))
+    draw = ImageDraw.Draw(page)
+    draw.rectangle((x, y + height - STRIP, x + width - 1, y + height - 1), PAPER)
+    draw.text((x + 3, y + height - STRIP), _shortened(draw, word, width - 3), INK, _font())
 
 
 def atlas(model: keras.Model, layer: str | int, *, columns: int | None = None, **options: Any) -> Array:
@@ -135,14 +142,14 @@ def poster(
     """
     rows = []
     for layer in layers:
-        target = _Target.of(model, layer)
+        target = Target.of(model, layer)
         field = receptive_field(model, target.name).size
-        chosen = np.linspace(0, target.channels - 1, min(columns, target.channels)).round().astype(int)
+        chosen = evenly(target.channels, columns)
         size = max(tile, field)
         optima = maximize(model, target.name, chosen, recipe=recipe, size=size, **options)
         edge = (size - tile) // 2
         cut = optima.shown[:, edge : edge + tile, edge : edge + tile]
-        row = sheet(cut, columns, labels=None, silent=~optima.alive)
+        row = sheet(cut, columns, marks=optima.marks)
         rows.append(_headed(row, f"{target.name}   {target.channels} filters, each sees {field} x {field}"))
     width = max(row.shape[1] for row in rows)
     blank = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
@@ -169,7 +176,7 @@ def kernels(model: keras.Model, layer: str = "block1_conv1") -> Array:
 
 def rgb_kernels(model: keras.Model, layer: str = "block1_conv1") -> Array:
     """The first layer's kernels as they act on RGB 0..255, whatever the preprocessing: (N, k, k, 3)."""
-    target = _Target.of(model, layer)
+    target = Target.of(model, layer)
     if target.dense or target.layer.kernel.shape[2] != 3:
         raise ValueError(
             f"the kernels of {target.name} act on maps, not on colours: they can't be drawn as such"
