@@ -219,6 +219,9 @@ def _compile(
             return ops.sum(sums * picks, axis=1)
         maps = _mixed(_leaky(sums, leak), None if single else picks[:, None, None, :])
         values = _pooled(maps, recipe.middle)
-        return values * (1 - recipe.diverse * _likeness(below)) if recipe.diverse else values
+        if not recipe.diverse:
+            return values
+        worth = ops.stop_gradient(ops.abs(values))
+        return values - recipe.diverse * worth * _likeness(below)
 
     return gradients.value_and_gradient(loss)

@@ -29,7 +29,7 @@ class Recipe:
             the same share of the work, so most steps happen where they are cheap.
         colours: mix the gradient's colours as photographs mix theirs: neighbouring channels move together.
         variation: weight of the total variation (Mahendran and Vedaldi 2015), relative to the gradient.
-        diverse: pictures of one batch avoid each other's textures (Olah et al. 2017): how much of the
+        diverse: pictures of one batch avoid each other's textures (Olah et al. 2017): how many times its
             activation a picture loses that has the same Gram matrix as the others. 0: none.
         legal: keep every value within 0..255, so that the result is a real picture.
     """
