@@ -91,9 +91,13 @@ def _by_name(arrays: Mapping[str, list[np.ndarray]], names: Mapping[str, str], p
     """
     ours = {theirs: name for name, theirs in names.items()}
     first = names[vgg16.LAYERS[0]]
-    if first not in arrays or any(name.startswith("conv") and name not in ours for name in arrays):
-        found = ", ".join(list(arrays)[:5])
-        raise ValueError(f"{path} holds another network than VGG-16: expected {first} …, found {found} …")
+    more = [name for name in arrays if name.startswith(("conv", "layer_")) and name not in ours]
+    if first not in arrays or more:
+        found = ", ".join((more or list(arrays))[:5])
+        raise ValueError(
+            f"{path} holds another network than VGG-16: expected {first} … {names[vgg16.LAYERS[-1]]}, "
+            f"found {found} …"
+        )
     pairs: Pairs = {}
     for name, values in arrays.items():
         if name in ours:

@@ -160,6 +160,11 @@ def _only_vgg16(values: Mapping[str, np.ndarray], path: Path) -> None:
         raise ValueError(f"{path} holds another network than VGG-16: its layers are {found}")
     if vgg16.LAYERS[0] not in names:
         raise ValueError(f"{path}: these layers are missing: {vgg16.LAYERS[0]} (found {', '.join(names)})")
+    more = [name for name in names if "_conv" in name and name not in vgg16.LAYERS]
+    if more:
+        raise ValueError(
+            f"{path} holds another network than VGG-16: it has a layer {', '.join(more)} as well"
+        )
 
 
 def _from_weights(

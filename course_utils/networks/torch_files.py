@@ -79,7 +79,7 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     except _Refused as error:
         raise ValueError(f"{path} {error}") from error
     except (
-        *(ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError),
+        *(ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RuntimeError),
         *(OSError, EOFError, struct.error, zipfile.BadZipFile),
     ) as error:
         raise ValueError(
@@ -144,6 +144,8 @@ def _read_old(path: Path) -> dict[str, np.ndarray]:
         sizes = {t.storage.key: np.dtype(_plain(t.storage.dtype)).itemsize for t in described.values()}
         for key in _described(file):
             (count,) = struct.unpack("<q", file.read(8))
+            if not 0 <= count * sizes[key] <= path.stat().st_size - file.tell():
+                raise ValueError("it ends too early")
             storages[key] = file.read(count * sizes[key])
     return {name: _array(tensor, storages[tensor.storage.key]) for name, tensor in described.items()}
 

@@ -99,6 +99,20 @@ def test_without_its_classifier_at_another_size(tmp_path: Path) -> None:
     assert model(np.zeros((1, 131, 99, 3), np.float32)).shape == (1, 3, 2, scaled(256))
 
 
+def test_a_copy_of_its_chain_answers_alike() -> None:
+    """As style transfer copies a network: the normalization is a layer like others."""
+    from course_utils.style import networks
+
+    model = alexnet.build(width=WIDTH, include_top=False)
+    copy = networks.twin(model, until="conv3")
+    x = np.random.default_rng(0).normal(0, 50, (1, 131, 131, 3)).astype(np.float32)
+    assert copy.layers[-1].name == "conv3"
+    part = networks.twin(model, until="norm1")
+    found = gradients.forward(part, x)[0].transpose(2, 0, 1)
+    maps = gradients.forward(networks.twin(model, until="conv1"), x)[0].transpose(2, 0, 1)
+    np.testing.assert_allclose(found, normalized(maps), rtol=1e-4, atol=1e-4)
+
+
 def test_other_networks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"alexnet-owt\.pth: torchvision's AlexNet is another network"):
         alexnet.load_alexnet(tmp_path / "alexnet-owt.pth")

@@ -129,6 +129,26 @@ def test_only_the_first_blocks_and_no_classifier(tmp_path: Path) -> None:
         load_vgg16(tmp_path / "first.caffemodel")
 
 
+def test_vgg19_is_not_taken_for_vgg16(tmp_path: Path) -> None:
+    """It has all of VGG-16's names, and three more."""
+    import h5py
+
+    keras, theano = tmp_path / "vgg19.h5", tmp_path / "vgg19_weights.h5"
+    with h5py.File(keras, "w") as file:
+        for name in (*vgg16.LAYERS, "block3_conv4"):
+            file[f"{name}/{name}_W_1:0"] = np.zeros((3, 3, 3, 4), np.float32)
+            file[f"{name}/{name}_b_1:0"] = np.zeros(4, np.float32)
+    with h5py.File(theano, "w") as file:
+        for i in (1, 3, 6, 8, 11, 13, 15, 17, 20):
+            file[f"layer_{i}/param_0"], file[f"layer_{i}/param_1"] = np.zeros((4, 3, 3, 3)), np.zeros(4)
+    with pytest.raises(
+        ValueError, match=r"vgg19\.h5 holds another network than VGG-16: it has .*block3_conv4"
+    ):
+        load_vgg16(keras)
+    with pytest.raises(ValueError, match=r"expected layer_1 … layer_29, found layer_17"):
+        load_vgg16(theano)
+
+
 def test_what_is_no_vgg16(tmp_path: Path) -> None:
     def caffe(name: str, changed: Weights) -> Path:
         return caffe_files.write(tmp_path / f"{name}.caffemodel", changed)
@@ -147,7 +167,7 @@ def test_what_is_no_vgg16(tmp_path: Path) -> None:
     wide = {**good, "fc6": [np.zeros((256, 33), np.float32), good["fc6"][1]]}
     shape = {**good, "conv4_2": good["conv4_1"]}
     cases = {
-        caffe("vgg19", vgg19): "another network than VGG-16: expected conv1_1 …, found",
+        caffe("vgg19", vgg19): "expected conv1_1 … conv5_3, found conv3_4",
         caffe("alexnet", {"conv1": good["conv1_1"]}): "another network than VGG-16: .*found conv1 …",
         caffe("bias", {**good, "conv2_1": good["conv2_1"][:1]}): "conv2_1: expected a kernel and a bias",
         caffe("flat", {**good, "conv2_1": [zeros, zeros]}): "block2_conv1: expected a kernel of four",
@@ -230,6 +250,30 @@ def test_mate_labs_file(tmp_path: Path, order: str, wrapped: bool) -> None:
     np.testing.assert_allclose(answer(model, image), expected, atol=1e-4)
     assert pretrained.about(model).name == "Mate Labs' All-CNN-C"
     assert pretrained.about(model).class_names[3] == "cat"
+
+
+def test_the_same_program_with_keras_3(tmp_path: Path) -> None:
+    """What Keras of today writes when the program is typed in with its names."""
+    from keras import Sequential, layers
+
+    steps: list = [layers.Input((32, 32, 3))]
+    for filters, size, stride, _, relu in NINE.values():
+        steps.append(layers.Conv2D(filters, size, stride, padding="same", bias_initializer="normal"))
+        steps += [layers.Activation("relu")] if relu else []
+    program = Sequential([*steps, layers.GlobalAveragePooling2D(), layers.Activation("softmax")])
+    program.save(tmp_path / "keras_allconv.h5")
+    found = answer(load_all_cnn(tmp_path / "keras_allconv.h5"), picture(32))
+    np.testing.assert_allclose(found, gradients.forward(program, picture(32)[None])[0], atol=1e-5)
+
+
+def test_an_all_cnn_of_the_course_as_h5_keeps_its_names(tmp_path: Path) -> None:
+    from course_utils.networks import all_cnn
+
+    model = all_cnn.build(input_shape=(None, None, 3))
+    model.save(tmp_path / "mine.h5")
+    x = np.random.default_rng(0).normal(size=(1, 32, 32, 3)).astype(np.float32)
+    loaded = load_all_cnn(tmp_path / "mine.h5")
+    np.testing.assert_array_equal(gradients.forward(loaded, x), gradients.forward(model, x))
 
 
 def test_another_number_of_convolutions(tmp_path: Path) -> None:
