@@ -51,7 +51,7 @@ def public_example(extractor: object) -> Callable[[np.ndarray, int], np.ndarray]
 
 def one_by_one(case: dict) -> Callable[[], np.ndarray]:
     """The public example's way."""
-    extractor = pretrained.load_vgg16(until=LAYER)
+    extractor = pretrained.load_vgg16("course", until=LAYER)
     starts = pretrained.about(extractor).preprocess(noise(case["count"]))
     kept = public_example(extractor)
 
@@ -66,7 +66,7 @@ def ours(case: dict) -> Callable[[], np.ndarray]:
     """All at once."""
     import keras
 
-    model = pretrained.load_vgg16(until=LAYER)
+    model = pretrained.load_vgg16("course", until=LAYER)
     starts, which = noise(case["count"]), range(case["count"])
 
     def call() -> np.ndarray:
@@ -78,7 +78,7 @@ def ours(case: dict) -> Callable[[], np.ndarray]:
 
 def agreement(count: int = 64) -> float:
     """Mean activation of ours divided by that of the public example's pictures, both in float32."""
-    model = pretrained.load_vgg16(until=LAYER)
+    model = pretrained.load_vgg16("course", until=LAYER)
     case = {"count": count, "traced": True}
     pictures = [one_by_one(case)(), pretrained.about(model).preprocess(ours(case)())]
     theirs, our = (

@@ -92,9 +92,7 @@ def test_files_of_keras_applications(tmp_path: Path, full: bool, monkeypatch: py
             group = file.create_group(layer.name)
             for letter, variable in zip("Wb", layer.weights, strict=False):
                 group[f"{layer.name}_{letter}_1:0"] = np.asarray(variable)
-    listed = tmp_path / "classes.json"
-    listed.write_text(json.dumps({str(i): [f"n{i:08d}", f"thing_{i}"] for i in range(1000)}))
-    here = {"vgg16" if full else "vgg16_no_top": path, "imagenet_classes": listed}
+    here = {"vgg16" if full else "vgg16_no_top": path}
     monkeypatch.setattr(assets, "find", here.get)
     loaded = load_vgg16("imagenet", include_top=None if full else False)
     side = 224 if full else 64
@@ -102,16 +100,33 @@ def test_files_of_keras_applications(tmp_path: Path, full: bool, monkeypatch: py
     facts = pretrained.about(loaded)
     assert facts.weights == "imagenet" and facts.input_size == 224
     if full:
-        assert facts.class_names[7] == "thing 7" and facts.wnids[-1] == "n00000999"
+        assert facts.class_names[281] == "tabby" and facts.wnids[-1] == "n15075141"
         assert pretrained.about(load_vgg16("auto")).weights == "imagenet"
         assert load_vgg16("auto", until="block1_conv2").output_shape == (None, None, None, 2)
-    else:  # with a classifier asked for, and only the convolutions fetched, "auto" takes the course's own
-        assert pretrained.about(load_vgg16("auto")).weights == "course"
+    else:  # with a classifier asked for, and only the convolutions fetched, "auto" takes what ships
+        assert pretrained.about(load_vgg16("auto")).weights == "original"
         assert pretrained.about(load_vgg16("auto", include_top=False)).weights == "imagenet"
 
 
-def test_auto_offline_is_the_courses_own() -> None:
+def test_the_original_is_in_the_box() -> None:
+    """Convolutions and bias bit for bit those of the file; the head is the average of block 5 and one layer."""
     model = load_vgg16()
+    facts = pretrained.about(model)
+    assert facts.weights == pretrained.about(load_vgg16("auto")).weights == "original"
+    assert model.output_shape == (None, 1000) and len(set(facts.wnids)) == len(facts.class_names) == 1000
+    with np.load(pretrained.weight_files.shipped("vgg16"), allow_pickle=False) as arrays:
+        for layer in vgg16.LAYERS:
+            np.testing.assert_array_equal(
+                np.asarray(model.get_layer(layer).kernel), arrays[f"{layer}_kernel"]
+            )
+            assert arrays[f"{layer}_bias"].dtype == np.float16
+    assert [layer.name for layer in model.layers[-3:]] == ["block5_conv3", "average_pool", "predictions"]
+    assert load_vgg16(include_top=False).layers[-1].name == "block5_pool"
+    assert load_vgg16(until="block4_conv3").output_shape == (None, None, None, 512)
+
+
+def test_the_courses_own_has_two_hundred_names() -> None:
+    model = load_vgg16("course")
     facts = pretrained.about(model)
     assert facts.weights == "course"
     assert model.output_shape == (None, 200) == (None, len(facts.class_names)) == (None, len(facts.wnids))

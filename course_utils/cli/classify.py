@@ -32,7 +32,8 @@ def classify(
         Path | None, typer.Option("--csv", help=f"Write {', '.join(COLUMNS)} to this file.")
     ] = None,
     weights: Annotated[
-        str, typer.Option(help="auto, imagenet, course, or a weight file (.npz, .h5, .keras).")
+        str,
+        typer.Option(help="original, imagenet (if fetched), auto (the better of both), course, or a file."),
     ] = "auto",
     how: Annotated[
         str, typer.Option(help="crop: the square in the middle; squash: all of it, squeezed.")

@@ -28,8 +28,8 @@ def filters(
     size: Annotated[int, typer.Option(min=1, help="Height and width of each, in pixels.")] = 128,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's own number.")] = None,
     weights: Annotated[
-        str, typer.Option(help="auto, imagenet, course, or a weight file (.npz, .h5, .keras).")
-    ] = "auto",
+        str, typer.Option(help="original, course, or a weight file (.npz, .h5, .keras).")
+    ] = "original",
     seed: Annotated[int, typer.Option(help="Of the noise at the start.")] = 0,
     overwrite: _outputs.Overwrite = False,
 ) -> None:

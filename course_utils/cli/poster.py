@@ -22,7 +22,7 @@ def poster(
     style: Annotated[str, typer.Option(help="The artwork to paint after: a file or one of ours.")] = "",
     size: Annotated[int, typer.Option(min=96, help="Longer side at which the network works.")] = 320,
     steps: Annotated[int, typer.Option(min=1, help="Of painting; a tenth of them of dreaming.")] = 100,
-    weights: Annotated[str, typer.Option(help="auto, imagenet, course, or a weight file.")] = "auto",
+    weights: Annotated[str, typer.Option(help="original, course, or a weight file.")] = "original",
     overwrite: _outputs.Overwrite = False,
 ) -> None:
     """Take a photograph through all notebooks: named, mapped, clustered, boxed, segmented, painted, dreamt.

@@ -165,7 +165,7 @@ def painted(photo: np.ndarray, tools: Tools) -> Part:
 
     settings = style.Settings(size=tools.size, steps=tools.steps, variation=2e-3, precision="auto")
     until = style.deepest([*settings.content_layers, *settings.style_layers])
-    model = pretrained.load_vgg16("auto", until=until, pooling="average")
+    model = pretrained.load_vgg16(until=until, pooling="average")
     artwork = style.artwork(tools.style) if tools.style in style.PICTURES else images.read(tools.style)
     result = style.transfer(model, photo, artwork, settings)
     said = f"after {tools.style.replace('_', ' ')}" if tools.style in style.PICTURES else "after an artwork"

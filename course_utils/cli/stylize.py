@@ -42,9 +42,9 @@ def stylize(
     style_scale: Annotated[float, typer.Option(help="Smaller makes finer strokes.")] = 1.0,
     optimizer: Annotated[str, typer.Option(help="adam or lbfgs.")] = "adam",
     normalization: Annotated[str, typer.Option(help="paper, mean, keras or pytorch.")] = "paper",
-    weights: Annotated[str, typer.Option(help="auto, imagenet, course, or a weight file.")] = "auto",
+    weights: Annotated[str, typer.Option(help="original, course, or a weight file.")] = "original",
     pooling: Annotated[str, typer.Option(help="average, as in the paper, or max.")] = "average",
-    precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "original",
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     overwrite: _outputs.Overwrite = False,
 ) -> None:

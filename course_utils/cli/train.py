@@ -138,11 +138,29 @@ def localizer(
     return Localizer(recipe, data, csv)
 
 
+def names(
+    recipe: Any,
+    data: Data,
+    teacher: Annotated[
+        Path, typer.Option(help="Python file: build() returns a Keras model of 1,000 logits.", dir_okay=False)
+    ],
+) -> Any:
+    """A thousand names on the original's convolutions: their average and one dense layer.
+
+    --data holds folders one_a_class, imagenette, mini (WNID.webp in each). What is computed for each crop stays
+    in OUT/state: the same command goes on after Ctrl-C. The teacher takes (RGB - 127) / 128.
+    """
+    from course_utils.training.names import Names
+
+    return Names(recipe, data, teacher)
+
+
 COMMANDS: dict[str, tuple[Callable[..., Trainer], str]] = {  # and the module of its `Recipe`
     "allcnn": (allcnn, "all_cnn"),
     "dense-head": (dense_head, "dense_head"),
     "fcn": (fcn, "fcn"),
     "localizer": (localizer, "localizer"),
+    "names": (names, "names"),
     "vgg16": (vgg16, "vgg16"),
 }
 

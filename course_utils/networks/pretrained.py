@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from course_utils import runtime
-from course_utils.networks import foreign, vgg16, weight_files
+from course_utils.networks import foreign, heads, vgg16, weight_files
 from course_utils.pictures import images as pictures
 
 if TYPE_CHECKING:
     import keras
 
-IMAGENET, IMAGENET_NO_TOP, CLASS_INDEX = "vgg16", "vgg16_no_top", "imagenet_classes"  # names in `assets`
+IMAGENET, IMAGENET_NO_TOP = "vgg16", "vgg16_no_top"  # names in `assets`
+NAMES = "names"  # the head that ships
+CLASSES = "imagenet_classes.json"  # ships
 HEADS = ("fc1", "fc2", "predictions")
 
 
@@ -33,11 +35,12 @@ class About:
 
     Attributes:
         name: the weights in a few words, such as "the course's own VGG-16 (half width)".
-        weights: "course", "imagenet", "random" or a path.
+        weights: "original", "imagenet", "course", "random" or a path.
         preprocess: pictures (…, 3) RGB 0..255 -> the model's input, float32.
         deprocess: its inverse.
         wnids, class_names: one for each output, empty where they are not known.
         input_size: side in pixels at which the model classifies best.
+        smallest_size: thumbnails are enlarged by half, to this side at least; by default to input_size.
         card: the model card (data and its terms, recipe, accuracy …), empty where there is none.
     """
 
@@ -48,6 +51,7 @@ class About:
     wnids: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
     input_size: int = 224
+    smallest_size: int | None = None
     card: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -83,7 +87,7 @@ def _fixed_size(model: keras.Model) -> int | None:
 
 
 def load_vgg16(
-    weights: str | Path | None = "auto",
+    weights: str | Path | None = "original",
     *,
     until: str | None = None,
     include_top: bool | None = None,
@@ -96,10 +100,12 @@ def load_vgg16(
     """VGG-16 with weights. Nothing is ever downloaded: `course fetch vgg16` gets the original's.
 
     Args:
-        weights: "auto": the original's ImageNet weights if they were fetched, else the course's own;
-            "imagenet"; "course": half width, 200 classes, shipped; None: random (He-normal);
-            a path to an `.npz`, `.h5`, `.keras`, a `.caffemodel`, torchvision's `.pth` or `.safetensors`, or
-            the Theano-ordered `.h5` of 2015; it may hold only the first layers.
+        weights: "original": the thirteen ImageNet convolutions that ship, and above them the course's own
+            head `names` (1000 classes); "imagenet": all sixteen layers of the original, if they were fetched;
+            "auto": those, else "original"; "course": half width, 200 classes, an experiment; None: random
+            (He-normal); a path to an `.npz`, `.h5`, `.keras`, a `.caffemodel`, torchvision's `.pth` or
+            `.safetensors`, or the Theano-ordered `.h5` of 2015, which may hold only the first layers, or to a
+            head that `course train names` made.
         until: stop after this layer, such as "block3_conv3"; then any input size fits.
         include_top: with the classifier; by default where the weights have one and `until` is not given.
         pooling: "max", or "average" as Gatys et al. (2015) prefer for style.
@@ -123,22 +129,42 @@ def load_vgg16(
     needs_top = until is None and include_top is not False
     path, kind = _locate(weights, needs_top)
     values = foreign.read_vgg16(path) or weight_files.read(path)
+    card = weight_files.card(path)
+    if heads.is_head(values):
+        trunk = weight_files.shipped(heads.TRUNK)
+        values, card, path = *_with_head(weight_files.read(trunk), path, needs_top), trunk
+    elif kind == "original":
+        values, card = _with_head(values, NAMES, needs_top)
     _only_vgg16(values, path)
-    return _from_weights(values, path, kind, include_top, build)
+    return _from_weights(values, path, kind, include_top, build, card)
+
+
+def _with_head(
+    trunk: dict[str, np.ndarray], head: str | Path, needs_top: bool
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The trunk's weights with those of a head, and the trunk's card with the head's in it."""
+    card = weight_files.card(weight_files.shipped(heads.TRUNK))
+    if not needs_top:
+        return trunk, card
+    values, of_head = heads.read(head)
+    return trunk | values, card | {"head": of_head}
 
 
 def _locate(source: str | Path, needs_top: bool) -> tuple[Path, str]:
-    """The file that a source means, and "course", "imagenet" or the path as text."""
+    """The file that a source means, and "original", "imagenet", "course" or the path as text."""
     if source in ("auto", "imagenet"):
         path = _fetched(needs_top)
         if path is not None:
             return path, "imagenet"
         if source == "imagenet":
             raise FileNotFoundError(
-                "the ImageNet weights are not in the cache: `course fetch vgg16` gets them, and says how "
-                'large they are; load_vgg16("course") works now'
+                "the dense layers of ImageNet's VGG-16 are not in the cache: `course fetch vgg16` gets them, "
+                "and "
+                "says how large they are; load_vgg16() has its convolutions, and works now"
             )
-        source = "course"
+        source = "original"
+    if source == "original":
+        return weight_files.shipped(heads.TRUNK), "original"
     if source == "course":
         return weight_files.shipped("vgg16_course"), "course"
     return Path(source).expanduser(), str(source)
@@ -168,7 +194,12 @@ def _only_vgg16(values: Mapping[str, np.ndarray], path: Path) -> None:
 
 
 def _from_weights(
-    values: Mapping[str, np.ndarray], path: Path, kind: str, include_top: bool | None, build: dict[str, Any]
+    values: Mapping[str, np.ndarray],
+    path: Path,
+    kind: str,
+    include_top: bool | None,
+    build: dict[str, Any],
+    card: Mapping[str, Any],
 ) -> keras.Model:
     """Build the network that the file's shapes describe, and fill it."""
     names = weight_files.layers(values)
@@ -178,9 +209,11 @@ def _from_weights(
     _complete(names, path, include_top, build["until"])
     if include_top and build["until"] is None:
         build = build | _top(values, path, width, build["input_shape"])
+        if "head" in card:
+            build["head"] = "average_conv"
     model = vgg16.build(width, include_top=include_top, initializer="zeros", **build)
     weight_files.put(model, values, path.name)
-    return remember(model, _facts(kind, path, values, width))
+    return remember(model, _facts(kind, path, values, width, card))
 
 
 def _complete(names: Sequence[str], path: Path, include_top: bool, until: str | None) -> None:
@@ -214,46 +247,34 @@ def _top(
     return options
 
 
-def _facts(kind: str, path: Path, values: Mapping[str, np.ndarray], width: float) -> About:
-    card = weight_files.card(path)
+def _facts(
+    kind: str, path: Path, values: Mapping[str, np.ndarray], width: float, card: Mapping[str, Any]
+) -> About:
+    head = card.get("head", {})
     classes = values["predictions_kernel"].shape[-1] if "predictions_kernel" in values else 0
-    wnids, names = _class_names(kind, card, classes)
+    wnids, names = _class_names(head or card, classes)
     text = (
         "the original ImageNet weights of VGG-16" if kind == "imagenet" else f"{path.name} (width {width:g})"
     )
+    title = str(card.get("title", text)) + (f", {head['title']}" if "title" in head else "")
     return About(
-        name=str(card.get("title", text)) + (", stand-in" if card.get("stand_in") else ""),
+        name=title + (", stand-in" if card.get("stand_in") else ""),
         weights=kind,
         wnids=wnids,
         class_names=names,
-        input_size=int(card.get("input_size", 224)),
-        card=MappingProxyType(card),
+        input_size=int(head.get("input_size") or card.get("input_size", 224)),
+        smallest_size=head.get("smallest_size"),
+        card=MappingProxyType(dict(card)),
     )
 
 
-def _class_names(kind: str, card: Mapping[str, Any], classes: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _class_names(card: Mapping[str, Any], classes: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """WordNet ids and names, where a list of the right length is known."""
-    if "classes" in card and isinstance(card["classes"], str):
-        wnids, names = weight_files.class_table(card["classes"])
-    elif classes == 1000:
-        wnids, names = _imagenet_classes()
-    else:
+    table = card.get("classes", CLASSES if classes == 1000 else None)
+    if not isinstance(table, str):
         return (), ()
+    wnids, names = weight_files.class_table(table)
     return (wnids, names) if len(names) == classes or not classes else ((), ())
-
-
-def _imagenet_classes() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The thousand classes in Keras's order, if their list was fetched."""
-    import json
-
-    from course_utils.downloads import assets
-
-    path = assets.find(CLASS_INDEX)
-    if path is None:
-        return (), ()
-    table = json.loads(path.read_text(encoding="utf-8"))
-    wnids, names = zip(*(table[str(i)] for i in range(len(table))), strict=True)
-    return wnids, tuple(name.replace("_", " ") for name in names)
 
 
 def load_all_cnn(
@@ -287,7 +308,7 @@ def load_all_cnn(
         path = (
             weight_files.shipped("all_cnn") if weights in ("course", "auto") else Path(weights).expanduser()
         )
-        values, card = foreign.read_matelabs(path) or {}, _card_of_run(path)
+        values, card = foreign.read_matelabs(path) or {}, weight_files.card_of_run(path)
         card = foreign.MATELABS | card if values else card
         values = values or weight_files.read(path)
     settings = card.get("recipe", {})
@@ -318,11 +339,6 @@ def load_all_cnn(
     return remember(model, facts)
 
 
-def _card_of_run(path: Path) -> dict[str, Any]:
-    """The card `NAME.json` beside shipped weights, or `card.json` beside the weights of a run."""
-    return weight_files.card(path) or weight_files.card(path.with_name("card.npz"))
-
-
 # --- answers --------------------------------------------------------------------------------------------
 
 
@@ -337,16 +353,27 @@ def prepare(
             "squash": the whole picture, squeezed into a square, so that nothing at its edges is lost.
 
     Returns:
-        x, float32 (N, S, S, 3), preprocessed; S is the model's own size or `about(model).input_size`.
+        x, float32 (N, S, S, 3), preprocessed; S is the model's own size or `about(model).input_size`, less for
+        thumbnails (`side_for`): of a batch, what its largest picture asks for.
     """
     if how not in ("crop", "squash"):
         raise ValueError(f"how={how!r}: 'crop' and 'squash' exist")
     facts = about(model)
-    size = _fixed_size(model) or facts.input_size
     batch: list[Any] = [images] if getattr(images, "ndim", 0) == 3 else list(images)
+    size = max((side_for(model, image) for image in batch), default=facts.input_size)
     squares = [_middle(image) if how == "crop" else image for image in batch]
     ready = [facts.preprocess(pictures.resize(square, size)) for square in squares]
     return np.stack(ready) if ready else np.zeros((0, size, size, 3), np.float32)
+
+
+def side_for(model: keras.Model, image: np.ndarray) -> int:
+    """The side in pixels at which a model is shown a picture: enlarging a thumbnail further adds nothing."""
+    facts = about(model)
+    fixed = _fixed_size(model)
+    if fixed or facts.smallest_size is None:
+        return fixed or facts.input_size
+    wished = 16 * round(1.5 * min(image.shape[:2]) / 16)
+    return max(facts.smallest_size, min(facts.input_size, wished))
 
 
 def _middle(image: np.ndarray) -> np.ndarray:
@@ -383,9 +410,15 @@ def classify(
         raise ValueError(f"top={top}: ask for at least one guess")
     from course_utils.networks import gradients
 
-    x = prepare(model, images, how)
-    answers = [gradients.forward(model, x[i : i + 16]) for i in range(0, len(x), 16)]
-    return [_ranked(row, about(model), top) for part in answers for row in part]
+    batch: list[Any] = [images] if getattr(images, "ndim", 0) == 3 else list(images)
+    sides = np.array([side_for(model, image) for image in batch], int)
+    answers: dict[int, Any] = {}
+    for side in np.unique(sides):
+        alike = np.flatnonzero(sides == side)
+        for some in (alike[i : i + 16] for i in range(0, len(alike), 16)):
+            x = prepare(model, [batch[i] for i in some], how)
+            answers |= dict(zip(some, gradients.forward(model, x), strict=True))
+    return [_ranked(answers[i], about(model), top) for i in range(len(batch))]
 
 
 def _ranked(probabilities: np.ndarray, facts: About, top: int) -> list[Prediction]:

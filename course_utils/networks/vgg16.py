@@ -26,6 +26,7 @@ CHANNELS: dict[str, int] = {
     f"{block}_conv{i}": channels for block, (n, channels) in BLOCKS.items() for i in range(1, n + 1)
 }
 LAYERS: tuple[str, ...] = tuple(CHANNELS)
+HEADS = ("dense", "average", "average_conv")
 
 
 def _old_indices() -> dict[int, str]:
@@ -77,7 +78,7 @@ def _head(
 
     options: Any = {"kernel_initializer": "zeros"} if initializer == "zeros" else {}
 
-    if head == "average":
+    if head in ("average", "average_conv"):
         x = layers.GlobalAveragePooling2D(name="average_pool")(x)
         if dropout:
             x = layers.Dropout(dropout, name="dropout")(x)
@@ -96,7 +97,7 @@ def build(
     include_top: bool = True,
     input_shape: tuple[int | None, int | None, int] | None = None,
     classes: int = 1000,
-    head: Literal["dense", "average"] = "dense",
+    head: Literal["dense", "average", "average_conv"] = "dense",
     batch_norm: bool | type[keras.layers.Layer] = False,
     dropout: float = 0.0,
     until: str | None = None,
@@ -112,7 +113,8 @@ def build(
         input_shape: (H, W, 3); defaults to (224, 224, 3) with the dense head, to any size otherwise.
         classes: number of classes of the softmax.
         head: "dense", the original's Flatten and 4096-4096-classes; "average", global average
-            pooling and one dense softmax, which takes any input size.
+            pooling and one dense softmax, which takes any input size; "average_conv", the same
+            straight on block5_conv3, without the last pooling.
         batch_norm: put batch normalization between convolution and ReLU, for training; `fold`
             turns the result into the plain network. May be a layer class that behaves alike.
         dropout: rate before the dense layers (the original trains with .5).
@@ -133,8 +135,8 @@ def build(
     stops = [*LAYERS, *(f"{block}_pool" for block in BLOCKS)]
     if until is not None and until not in stops:
         raise ValueError(f"until={until!r} is no layer of VGG-16; choose one of {', '.join(sorted(stops))}")
-    if head not in ("dense", "average") or pooling not in ("max", "average"):
-        raise ValueError(f"head={head!r}, pooling={pooling!r}: 'dense'/'average' and 'max'/'average' exist")
+    if head not in HEADS or pooling not in ("max", "average"):
+        raise ValueError(f"head={head!r}, pooling={pooling!r}: {', '.join(HEADS)} and max, average exist")
     include_top = include_top and until is None
     dense = include_top and head == "dense"
     shape = input_shape or ((224, 224, 3) if dense else (None, None, 3))
@@ -143,7 +145,8 @@ def build(
 
     pool = layers.MaxPooling2D if pooling == "max" else layers.AveragePooling2D
     x = inputs = Input(shape, name="image")
-    for layer in stops_in_order():
+    order = stops_in_order()
+    for layer in order[:-1] if include_top and head == "average_conv" else order:
         if layer.endswith("_pool"):
             x = pool(2, strides=2, name=layer)(x)
         else:

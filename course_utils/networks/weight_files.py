@@ -210,6 +210,11 @@ def card(path: str | Path) -> dict[str, Any]:
     return dict(_json(beside)) if beside.is_file() else {}
 
 
+def card_of_run(path: str | Path) -> dict[str, Any]:
+    """The card `NAME.json` beside shipped weights, or `card.json` beside the weights of a run."""
+    return card(path) or card(Path(path).with_name("card.npz"))
+
+
 def shipped(name: str) -> Path:
     """The path of weights that ship, such as "vgg16_course".
 
