@@ -138,11 +138,11 @@ def test_pictures_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "shipped", lambda relative="": tmp_path / relative)
-    assert "vgg16_course.npz" in the_only(doctor.check_weights, "missing").detail
+    assert "vgg16.npz" in the_only(doctor.check_weights, "missing").detail
     (tmp_path / "weights").mkdir()
-    path = tmp_path / "weights" / "vgg16_course.npz"
+    path = tmp_path / "weights" / "vgg16.npz"
     np.savez(path, kernel=np.arange(1000.0))
-    assert "vgg16_course" in the_only(doctor.check_weights, "ok").detail
+    assert "vgg16" in the_only(doctor.check_weights, "ok").detail
     path.write_bytes(path.read_bytes()[:2000])
     assert str(path) in the_only(doctor.check_weights, "missing").detail
 

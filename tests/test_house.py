@@ -264,6 +264,7 @@ def test_wheel_carries_what_data_ships(project: Path, wheel: Path) -> None:
     assert all(name.startswith(("course_utils/", "course_utils-")) for name in names)
     assert "course_utils/_data/pyproject.toml" in names
     assert {f"course_utils/_data/explorer/{name}" for name in ("index.html", "engine.wasm")} <= set(names)
+    assert wheel.stat().st_size < 60e6
 
 
 def test_installed_from_the_wheel_it_finds_its_data(wheel: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import pickle
 import re
 import socket
@@ -109,7 +108,7 @@ def test_files_of_keras_applications(tmp_path: Path, full: bool, monkeypatch: py
 
 
 def test_the_original_is_in_the_box() -> None:
-    """Convolutions and bias bit for bit those of the file; the head is the average of block 5 and one layer."""
+    """Bit for bit what the file holds; the head is the average of block 5 and one layer."""
     model = load_vgg16()
     facts = pretrained.about(model)
     assert facts.weights == pretrained.about(load_vgg16("auto")).weights == "original"

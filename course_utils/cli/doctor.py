@@ -152,7 +152,7 @@ def check_pictures() -> Iterator[Finding]:
 
 
 def check_weights() -> Iterator[Finding]:
-    """The weights that ship: the course's VGG-16 must be there and readable, others are named."""
+    """The weights that ship: the original's convolutions must be there and readable, others are named."""
     from course_utils import files, runtime
 
     folder = runtime.shipped("weights")
@@ -164,13 +164,27 @@ def check_weights() -> Iterator[Finding]:
                     arrays[key]
         except (OSError, ValueError) as error:
             yield Finding("missing", "weights", str(error), "install the course again")
-    if "vgg16_course" not in [path.stem for path in found]:
-        yield Finding(
-            "missing", "weights", f"vgg16_course.npz is not in {folder}", "install the course again"
-        )
+    if "vgg16" not in [path.stem for path in found]:
+        yield Finding("missing", "weights", f"vgg16.npz is not in {folder}", "install the course again")
     if found:
         names = ", ".join(f"{path.stem} ({path.stat().st_size / 1e6:.1f} MB)" for path in found)
         yield Finding("ok", "weights", names)
+
+
+def check_trunk() -> Iterator[Finding]:
+    """Where the original's file was fetched: the convolutions that ship are that file's, in float16."""
+    from course_utils.downloads import assets
+    from course_utils.networks import heads, weight_files
+
+    fetched = next((path for name in ("vgg16_no_top", "vgg16") if (path := assets.find(name))), None)
+    if fetched is None:
+        return
+    differing = heads.differing_layers(weight_files.shipped(heads.TRUNK), fetched)
+    if differing:
+        detail = f"vgg16.npz differs from {fetched.name} in {', '.join(differing)}"
+        yield Finding("missing", "weights", detail, "install the course again, or fetch the file again")
+    else:
+        yield Finding("ok", "weights", f"vgg16.npz is {fetched.name} rounded to float16, layer by layer")
 
 
 def check_downloads() -> Iterator[Finding]:
@@ -241,6 +255,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_backend,
     check_pictures,
     check_weights,
+    check_trunk,
     check_downloads,
     check_memory,
     check_disk,

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from course_utils import files
 from course_utils.networks import weight_files
 
 TRUNK = "vgg16"  # the shipped file
@@ -50,6 +51,17 @@ def check(card: Mapping[str, Any], path: str | Path) -> None:
             f"{path} is the head of another trunk: its card says {found[:16]}, the shipped convolutions are "
             f"{expected[:16]}. Train it again on them, or take the head that ships"
         )
+
+
+def differing_layers(shipped: str | Path, fetched: str | Path) -> list[str]:
+    """The convolutions in which the file that ships is not the fetched one, rounded to float16."""
+    with files.reading_npz(Path(shipped)) as arrays:
+        ours = {key: arrays[key] for key in arrays.files}
+    theirs = weight_files.read(fetched)
+    rounded = {key: theirs[key].astype(np.float16) for key in ours if key in theirs}
+    layers = dict.fromkeys(key.rsplit("_", 1)[0] for key in ours)
+    same = {key: key in rounded and np.array_equal(rounded[key], ours[key]) for key in ours}
+    return [layer for layer in layers if not all(same[f"{layer}_{part}"] for part in weight_files.PARTS)]
 
 
 def is_head(values: Mapping[str, np.ndarray]) -> bool:

@@ -353,8 +353,8 @@ def prepare(
             "squash": the whole picture, squeezed into a square, so that nothing at its edges is lost.
 
     Returns:
-        x, float32 (N, S, S, 3), preprocessed; S is the model's own size or `about(model).input_size`, less for
-        thumbnails (`side_for`): of a batch, what its largest picture asks for.
+        x, float32 (N, S, S, 3), preprocessed; S is the model's own size or `about(model).input_size`,
+        less for thumbnails (`side_for`): of a batch, what its largest picture asks for.
     """
     if how not in ("crop", "squash"):
         raise ValueError(f"how={how!r}: 'crop' and 'squash' exist")
