@@ -419,7 +419,8 @@ def train(
     trunk = pretrained.load_vgg16("original", until=vgg16.LAYERS[-1])
     networks = {"features": averages(trunk), "teacher": teacher_of(teacher)}
     until = None if minutes is None else began + 60 * minutes
-    pretrained.remember(trunk, replace(pretrained.about(trunk), **sizes(recipe)))
+    facts = replace(pretrained.about(trunk), input_size=recipe.input_size, smallest_size=recipe.smallest_size)
+    pretrained.remember(trunk, facts)
     known = look(photographs, crops, networks, out / "state", until=until, say=say)
     masks = held_out(photographs, recipe.seed)
     kept = np.array([bool(masks[crop.folder][crop.picture]) for crop in known.crops])
@@ -430,8 +431,8 @@ def train(
     metrics, scale = measure(fit(known.part(~kept), recipe), photographs, views)
     kernel, bias = fit(known, recipe)
     weights = {"predictions_kernel": kernel / scale, "predictions_bias": bias / scale}
-    facts = {"crops": len(known.crops), "pictures": counts, "minutes": (time.monotonic() - began) / 60}
-    return _finish(out, recipe, weights, metrics, _baselines(photographs, views), facts, data, ship)
+    done = {"crops": len(known.crops), "pictures": counts, "minutes": (time.monotonic() - began) / 60}
+    return _finish(out, recipe, weights, metrics, _baselines(photographs, views), done, data, ship)
 
 
 def _views(trunk: keras.Model, folder: Folder, rows: np.ndarray, recipe: Recipe, cache: Path) -> np.ndarray:
