@@ -147,8 +147,8 @@ def names(
 ) -> Any:
     """A thousand names on the original's convolutions: their average and one dense layer.
 
-    --data holds folders one_a_class, imagenette, mini (WNID.webp in each). What is computed for each crop stays
-    in OUT/state: the same command goes on after Ctrl-C. The teacher takes (RGB - 127) / 128.
+    --data holds folders one_a_class, imagenette, mini (WNID.webp in each). What is computed for each crop
+    stays in OUT/state: the same command goes on after Ctrl-C. The teacher takes (RGB - 127) / 128.
     """
     from course_utils.training.names import Names
 

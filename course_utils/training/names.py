@@ -27,6 +27,8 @@ from course_utils import files, runs, runtime
 from course_utils.networks import gradients, heads, pretrained, vgg16, weight_files
 from course_utils.pictures import images
 from course_utils.training import shipping
+from course_utils.training.devices import Devices
+from course_utils.training.trainer import changed
 
 if TYPE_CHECKING:
     import keras
@@ -42,6 +44,7 @@ SIDES: dict[str, tuple[int, ...]] = {
     "one_a_class": (128, 160, 192, 224),
 }
 CHUNK = 100
+ALONE = Devices()
 FEW = 5
 """Classes with fewer pictures learn from the teacher alone."""
 
@@ -54,9 +57,14 @@ class Recipe:
         crops: so many of the plan's are looked at.
         ridge: penalty on the map to the teacher's logits, on standardized averages.
         spread: power of each class's spread that its logits are divided by.
-        truth, truth_ridge: weight of the true classes, and the penalty on their map.
+        truth: weight of the true classes.
+        truth_ridge: penalty on their map.
         offset: taken from the classes that learn from true labels, against their advantage.
-        input_size, smallest_size: pixels at which `classify` looks at photographs, and at thumbnails.
+        input_size: pixels at which `classify` looks at photographs.
+        smallest_size: pixels at which it looks at thumbnails.
+        judged: pictures of each folder on which the figures are measured, at most.
+        seed: of the plan and of what is kept out.
+        precision: of the trunk and the teacher: float32, mixed_bfloat16, or auto.
     """
 
     crops: int = 9000
@@ -67,7 +75,9 @@ class Recipe:
     offset: float = 0.5
     input_size: int = 224
     smallest_size: int = 128
+    judged: int = 500
     seed: int = 0
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -371,11 +381,6 @@ def held_out(photographs: Mapping[str, Folder], seed: int) -> dict[str, np.ndarr
     return masks
 
 
-def sizes(recipe: Recipe) -> dict[str, int]:
-    """At which sizes `classify` shows pictures."""
-    return {"input_size": recipe.input_size, "smallest_size": recipe.smallest_size}
-
-
 def _judged(
     photographs: Mapping[str, Folder], masks: Mapping[str, np.ndarray], most: int
 ) -> dict[str, np.ndarray]:
@@ -384,58 +389,104 @@ def _judged(
     return {name: rows[:: max(1, len(rows) // most)][:most] for name, rows in found.items() if len(rows)}
 
 
-def train(
-    data: str | Path,
-    out: str | Path,
-    recipe: Recipe,
-    *,
-    teacher: str | Path,
-    minutes: float | None = None,
-    judged: int = 500,
-    ship: bool = False,
-    say: Callable[[str], None] = print,
-) -> dict[str, Any]:
-    """Compute averages, solve for the dense layer, measure it, and write weights, card and record.
+@dataclass
+class Names:
+    """What `course train names` runs: no epochs, but averages that are computed once, and a closed form.
 
-    Measured is a head that saw none of the pictures kept out; the one that is written saw all.
-
-    Args:
+    Attributes:
+        recipe: all settings.
         data: folder with `one_a_class`, `imagenette`, `mini`, or some of them.
-        out: folder of the run; the averages stay in `out/state`, so a second run with other settings is
-        quick.
         teacher: see `teacher_of`.
-        minutes: stop looking at crops after so long, and go on with those that there are.
-        judged: pictures of each folder on which the figures are measured, at most.
-        ship: put the result into `data/` of the checkout.
-
-    Returns:
-        The model card.
+        arguments: what was typed, for the record.
+        devices: this process alone.
     """
-    runtime.start(recipe.seed, "float32")
-    out, began = Path(out), time.monotonic()
-    photographs = read(data)
-    counts = {name: len(folder.pictures) for name, folder in photographs.items()}
-    crops = plan(counts, recipe.seed)[: recipe.crops]
+
+    recipe: Recipe
+    data: Path
+    teacher: Path
+    arguments: str = "--data DIR --teacher FILE"
+    devices: Devices = ALONE
+
+    def run(
+        self,
+        out: str | Path,
+        *,
+        minutes: float | None = None,
+        resume: bool = False,
+        ship: bool = False,
+        say: Callable[[str], None] = print,
+    ) -> dict[str, Any]:
+        """Compute averages, solve for the dense layer, measure it, and write weights, card and record.
+
+        Measured is a head that saw none of the pictures kept out; the one that is written saw all.
+
+        Args:
+            out: folder of the run; the averages stay in `out/state`, so another run is quick.
+            minutes: stop looking at crops after so long, and go on with those that there are.
+            resume: makes no difference: what is in `out/state` is never computed again.
+            ship: put the result into `data/` of the checkout.
+            say: receives the lines of progress.
+
+        Returns:
+            The model card.
+        """
+        recipe, began = self.recipe, time.monotonic()
+        auto = recipe.precision == "auto"
+        runtime.start(recipe.seed, runtime.best_precision() if auto else recipe.precision)
+        photographs = read(self.data)
+        counts = {name: len(folder.pictures) for name, folder in photographs.items()}
+        trunk = _trunk(recipe)
+        networks = {"features": averages(trunk), "teacher": teacher_of(self.teacher)}
+        until = None if minutes is None else began + 60 * minutes
+        crops, state = plan(counts, recipe.seed)[: recipe.crops], Path(out) / "state"
+        known = look(photographs, crops, networks, state, until=until, say=say)
+        masks = held_out(photographs, recipe.seed)
+        kept = np.array([bool(masks[crop.folder][crop.picture]) for crop in known.crops])
+        views = {
+            name: (_views(trunk, photographs[name], rows, state / f"judged_{name}.npz"), rows)
+            for name, rows in _judged(photographs, masks, recipe.judged).items()
+        }
+        metrics, scale = measure(fit(known.part(~kept), recipe), photographs, views)
+        kernel, bias = fit(known, recipe)
+        weights = {"predictions_kernel": kernel / scale, "predictions_bias": bias / scale}
+        facts = {"crops": len(known.crops), "pictures": counts}
+        done = (time.monotonic() - began) / 60
+        return self._finish(Path(out), weights, metrics, _baselines(photographs, views), facts, done, ship)
+
+    def _finish(
+        self,
+        out: Path,
+        weights: Mapping[str, np.ndarray],
+        metrics: Mapping[str, Any],
+        baselines: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        minutes: float,
+        ship: bool,
+    ) -> dict[str, Any]:
+        """Write weights, card and record."""
+        recipe = asdict(self.recipe)
+        card = CARD | {key: recipe[key] for key in ("input_size", "smallest_size")}
+        card |= {"recipe": recipe, "trunk": heads.trunk_hash()}
+        record = {
+            "command": " ".join(["course train names", self.arguments, *changed(self.recipe)])  # type: ignore[arg-type],
+            "seed": self.recipe.seed,
+            "precision": self.recipe.precision,
+            "minutes": minutes,
+            "data": {"name": "photographs of ImageNet", "sha256": runs.fingerprint(self.data), **facts},
+            "metrics": metrics,
+            "baselines": baselines,
+        }
+        return shipping.finish(out, "names", weights=weights, card=card, record=record, ship=ship)
+
+
+def _trunk(recipe: Recipe) -> keras.Model:
+    """The convolutions, which show pictures at the sizes that the head will ask for."""
     trunk = pretrained.load_vgg16("original", until=vgg16.LAYERS[-1])
-    networks = {"features": averages(trunk), "teacher": teacher_of(teacher)}
-    until = None if minutes is None else began + 60 * minutes
-    facts = replace(pretrained.about(trunk), input_size=recipe.input_size, smallest_size=recipe.smallest_size)
-    pretrained.remember(trunk, facts)
-    known = look(photographs, crops, networks, out / "state", until=until, say=say)
-    masks = held_out(photographs, recipe.seed)
-    kept = np.array([bool(masks[crop.folder][crop.picture]) for crop in known.crops])
-    views = {
-        name: (_views(trunk, photographs[name], rows, recipe, out / "state" / f"judged_{name}.npz"), rows)
-        for name, rows in _judged(photographs, masks, judged).items()
-    }
-    metrics, scale = measure(fit(known.part(~kept), recipe), photographs, views)
-    kernel, bias = fit(known, recipe)
-    weights = {"predictions_kernel": kernel / scale, "predictions_bias": bias / scale}
-    done = {"crops": len(known.crops), "pictures": counts, "minutes": (time.monotonic() - began) / 60}
-    return _finish(out, recipe, weights, metrics, _baselines(photographs, views), done, data, ship)
+    sizes = {"input_size": recipe.input_size, "smallest_size": recipe.smallest_size}
+    return pretrained.remember(trunk, replace(pretrained.about(trunk), **sizes))  # type: ignore[arg-type]
 
 
-def _views(trunk: keras.Model, folder: Folder, rows: np.ndarray, recipe: Recipe, cache: Path) -> np.ndarray:
+def _views(trunk: keras.Model, folder: Folder, rows: np.ndarray, cache: Path) -> np.ndarray:
     """Averages of whole pictures as `classify` shows them, float32 (n, 512)."""
     if cache.is_file():
         with files.reading_npz(cache) as arrays:
@@ -475,35 +526,6 @@ def _baselines(photographs: Mapping[str, Folder], views: Views) -> dict[str, Any
     """The class that is commonest among the judged pictures, for each folder."""
     labels = {name: photographs[name].labels[rows] for name, (_, rows) in views.items()}
     return {"majority class": {k: float(np.bincount(v).max() / len(v)) for k, v in labels.items()}}
-
-
-def _finish(
-    out: Path,
-    recipe: Recipe,
-    weights: Mapping[str, np.ndarray],
-    metrics: Mapping[str, Any],
-    baselines: Mapping[str, Any],
-    facts: Mapping[str, Any],
-    data: str | Path,
-    ship: bool,
-) -> dict[str, Any]:
-    """Write weights, card and record."""
-    card = CARD | sizes(recipe) | {"recipe": asdict(recipe), "trunk": heads.trunk_hash()}
-    record = {
-        "command": f"course train names --data DIR --teacher FILE --crops {recipe.crops}",
-        "seed": recipe.seed,
-        "precision": "float32",
-        "minutes": facts["minutes"],
-        "data": {
-            "name": "photographs of ImageNet",
-            "sha256": runs.fingerprint(data),
-            "crops": facts["crops"],
-            "pictures": facts["pictures"],
-        },
-        "metrics": metrics,
-        "baselines": baselines,
-    }
-    return shipping.finish(out, "names", weights=weights, card=card, record=record, ship=ship)
 
 
 CARD: dict[str, Any] = {
