@@ -467,8 +467,9 @@ class Names:
         recipe = asdict(self.recipe)
         card = CARD | {key: recipe[key] for key in ("input_size", "smallest_size")}
         card |= {"recipe": recipe, "trunk": heads.trunk_hash()}
+        settings = changed(self.recipe)  # type: ignore[arg-type]
         record = {
-            "command": " ".join(["course train names", self.arguments, *changed(self.recipe)])  # type: ignore[arg-type],
+            "command": " ".join(["course train names", self.arguments, *settings]),
             "seed": self.recipe.seed,
             "precision": self.recipe.precision,
             "minutes": minutes,
