@@ -10,12 +10,13 @@ from __future__ import annotations
 import io
 import json
 import math
+import mmap
 import pickletools
 import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -135,7 +136,7 @@ def _read_zip(path: Path) -> dict[str, np.ndarray]:
 
 def _read_old(path: Path) -> dict[str, np.ndarray]:
     """Before: pickles one after the other (magic number, version, machine, tensors, keys), then storages."""
-    with path.open("rb") as file:
+    with path.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as file:
         if _described(file) != OLD_MAGIC:
             raise _Refused("holds a pickle that PyTorch did not write; only tensors are read")
         _described(file), _described(file)
@@ -144,7 +145,7 @@ def _read_old(path: Path) -> dict[str, np.ndarray]:
         sizes = {t.storage.key: np.dtype(_plain(t.storage.dtype)).itemsize for t in described.values()}
         for key in _described(file):
             (count,) = struct.unpack("<q", file.read(8))
-            if not 0 <= count * sizes[key] <= path.stat().st_size - file.tell():
+            if not 0 <= count * sizes[key] <= len(file) - file.tell():
                 raise ValueError("it ends too early")
             storages[key] = file.read(count * sizes[key])
     return {name: _array(tensor, storages[tensor.storage.key]) for name, tensor in described.items()}
@@ -187,7 +188,7 @@ class _Description:
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
 
-    def read(self, file: IO[bytes]) -> Any:
+    def read(self, file: Any) -> Any:
         for operation, argument, _ in pickletools.genops(file):
             name = operation.name
             if name in LITERALS:
@@ -238,7 +239,7 @@ class _Description:
                 )
 
 
-def _described(file: IO[bytes]) -> Any:
+def _described(file: Any) -> Any:
     return _Description().read(file)
 
 
