@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import shutil
 import socket
 import webbrowser
 from contextlib import suppress
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -106,7 +108,7 @@ def site(notebooks: str = "") -> Files:
         files[address] = path
         photographs.append({"name": name, "file": address, "text": text, "credit": images.credit(name)})
     files["weights/vgg16.npz"] = trunk
-    about: dict[str, Any] = {"photographs": photographs, "trunk": "weights/vgg16.npz", "notebooks": notebooks}
+    about: dict[str, Any] = {"photographs": photographs, "trunk": versioned(trunk), "notebooks": notebooks}
     files["site.json"] = json.dumps(about | names(files)).encode()
     return files
 
@@ -114,6 +116,11 @@ def site(notebooks: str = "") -> Files:
 def names(files: Files) -> dict[str, Any]:
     """The head that gives names, and the names."""
     return {"names": None, "classes": []}
+
+
+def versioned(path: Path) -> str:
+    """The address of a file of weights, another one for each version: tablets fetch it once and keep it."""
+    return f"weights/{path.name}?{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
 
 
 def write(out: Path, files: Files) -> None:
@@ -130,7 +137,7 @@ def write(out: Path, files: Files) -> None:
 # --- serving them ---------------------------------------------------------------------------------------
 
 
-class Handler(SimpleHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     """Answers with the files of `site` and nothing else; the headers let the page use threads."""
 
     protocol_version = "HTTP/1.1"
@@ -146,16 +153,17 @@ class Handler(SimpleHTTPRequestHandler):
         if content is None:
             self.send_error(404)
             return
-        data = content if isinstance(content, bytes) else content.read_bytes()
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
         self.send_response(200)
         self.send_header("Content-Type", TYPES[Path(address).suffix])
-        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Length", str(size))
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
-        self.send_header("Cache-Control", "no-cache")
+        self.send_header("Cache-Control", "max-age=604800" if "?" in self.path else "no-cache")
         self.end_headers()
-        with suppress(ConnectionError):  # the page was closed or reloaded meanwhile
-            self.wfile.write(data)
+        opened = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+        with opened as file, suppress(ConnectionError):  # the page was closed or reloaded meanwhile
+            shutil.copyfileobj(file, self.wfile, 1 << 20)
 
     def log_message(self, format: str, *values: Any) -> None:
         """Say nothing of each request."""

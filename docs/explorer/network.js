@@ -141,7 +141,11 @@ class Engine {
     const pointer = (this.top + 63) & ~63;
     this.top = pointer + 4 * floats;
     const missing = Math.ceil((this.top - this.memory.buffer.byteLength) / 65536);
-    if (missing > 0) this.memory.grow(missing);
+    try {
+      if (missing > 0) this.memory.grow(missing);
+    } catch {
+      throw new Error("This device has too little memory for a picture of this size: choose a smaller one");
+    }
     return pointer;
   }
 

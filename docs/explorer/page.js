@@ -7,6 +7,7 @@ const $ = (id) => document.getElementById(id);
 const SLOW = 2.5; // seconds that a picture of normal size may take before the page stays with quick ones
 const QUICK = 128;
 const NORMAL = 224;
+const OWN = "A photograph of your own";
 
 const app = {
   state: { choice: 0, layer: 6, k: 4, map: 0, at: [0.38, 0.36] },
@@ -37,18 +38,18 @@ const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module
 const open = new Map();
 let last = 0;
 
-/** Ask the worker something; null if another picture came in between. */
+/** Ask the worker something; null if another picture came in between, or if it fails, which is said. */
 function ask(what, question = {}) {
   const id = ++last;
   worker.postMessage({ ...question, id, what });
-  return new Promise((resolve, reject) => open.set(id, { resolve, reject }));
+  return new Promise((resolve) => open.set(id, resolve));
 }
 
 const EVENTS = {
   bytes({ bytes, total }) {
-    document.querySelector("progress").value = total ? bytes / total : 0;
+    const bar = document.querySelector("progress");
+    [bar.value, bar.hidden] = [total ? bytes / total : 0, bytes >= total];
     if (bytes < total) say(`Fetching the network: ${(bytes / 1e6).toFixed(0)} of ${(total / 1e6).toFixed(0)} MB`);
-    if (bytes >= total) document.querySelector("progress").hidden = true;
   },
   layer: ({ layer }) => say(`Looking … ${layer.replace("_conv", ", convolution ").replace("block", "block ")}`),
   round: (event) => app.onRound?.(event),
@@ -57,31 +58,31 @@ const EVENTS = {
 
 worker.onmessage = ({ data }) => {
   if (data.event) return EVENTS[data.event](data);
-  const { resolve, reject } = open.get(data.id);
+  if (data.error) say(`${data.error}.`, true);
+  open.get(data.id)(data.answer ?? null);
   open.delete(data.id);
-  if (data.error) reject(new Error(data.error));
-  else resolve(data.answer);
 };
 worker.onerror = (event) => say(`The network could not be started: ${event.message ?? "unknown reason"}.`, true);
 
 // --- the photograph ------------------------------------------------------------------------------------------
 
 /** Show a picture and let the network look at it. */
-async function take(canvas, text, credit = "") {
+async function take(canvas, text = OWN, credit = `${OWN}: it stays on this device.`) {
   const { width, height } = canvas;
   $("photo").width = width;
   $("photo").height = height;
   $("photo").getContext("2d").drawImage(canvas, 0, 0);
   $("stage").style.aspectRatio = `${width} / ${height}`;
   $("stage").style.maxWidth = `calc(min(72vh, 48rem) * ${(width / height).toFixed(4)})`;
-  app.source = { canvas, text, credit };
+  app.source = canvas;
   app.caption(credit);
+  $("stage").setAttribute("aria-label", `${text}. In Touch and Magnifier the arrow keys move the point.`);
   await look();
 }
 
 async function look() {
   const side = Number($("side").value);
-  const { rgb, h, w } = forNetwork(app.source.canvas, side);
+  const { rgb, h, w } = forNetwork(app.source, side);
   app.picture = { h, w, side };
   clear();
   $("marks").setAttribute("viewBox", `0 0 ${w} ${h}`);
@@ -134,7 +135,7 @@ async function useFile(file) {
   try {
     say("Reading the picture …");
     press(null);
-    await take(await readPicture(file), "A photograph of your own");
+    await take(await readPicture(file));
   } catch (error) {
     say(error.message, true);
   }
@@ -169,7 +170,7 @@ async function useCamera() {
     for (const track of video.srcObject.getTracks()) track.stop();
     [video.srcObject, video.hidden, $("camera").textContent] = [null, true, "Camera"];
     press(null);
-    return take(canvas, "A photograph of your own");
+    return take(canvas);
   }
   try {
     video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });

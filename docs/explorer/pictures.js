@@ -79,6 +79,7 @@ export function paint(canvas, h, w, colour) {
   const image = context.createImageData(w, h);
   for (let p = 0; p < h * w; p++) image.data.set(colour(p), 4 * p);
   context.putImageData(image, 0, 0);
+  canvas.dispatchEvent(new Event("painted"));
 }
 
 /** One map, as bytes, in the maps' colours. */
@@ -88,5 +89,5 @@ export function paintMap(canvas, { bytes, h, w }) {
 
 /** Light and dark over the photograph: what has 1 stays as it is, what has 0 lies in the dark. */
 export function paintLight(canvas, h, w, light) {
-  paint(canvas, h, w, (p) => [10, 12, 20, 235 * (1 - light[p]) ** 1.2]);
+  paint(canvas, h, w, (p) => [10, 12, 20, 225 * (1 - light[p]) ** 1.5]);
 }

@@ -4,7 +4,7 @@ import { COLUMN, Hypercolumns, addStretched, channelMeans, largest } from "./ari
 import { Network, activationMap, classify, help, readNpz } from "./network.js";
 
 let network, head, fetching;
-let picture = { number: 0 }; // the one that is being looked at: {number, rgb, h, w, stacks, columns, whole}
+let picture = {}; // the one that is looked at: {rgb, h, w, done, stacks, seconds, columns, asked}
 
 /** The bytes of a file of this site, as a stream. */
 async function open(address) {
@@ -19,8 +19,9 @@ async function fetchAll(trunk, names) {
   let [bytes, told] = [0, 0];
   await network.read(answer.body, (count) => {
     bytes += count;
-    if (bytes - told > 4e5 || bytes === total) postMessage({ event: "bytes", bytes: (told = bytes), total });
+    if (bytes - told > 4e5) postMessage({ event: "bytes", bytes: (told = bytes), total });
   });
+  postMessage({ event: "bytes", bytes, total: bytes });
   if (!names) return;
   head = {};
   for await (const { name, values } of readNpz((await open(names.weights)).body)) head[name.split("_").at(-1)] = values;
@@ -56,7 +57,7 @@ const ANSWERS = {
 
   /** Look at a picture (h, w, 3); each layer is told when it is there. Null: another one came in between. */
   async look({ rgb, h, w }) {
-    const own = { number: picture.number + 1, rgb, h, w, means: {} };
+    const own = { rgb, h, w };
     picture = own;
     const done = (layer) => postMessage({ event: "layer", layer });
     own.done = network.run(rgb, h, w, () => picture === own, done).then((found) => Object.assign(own, found));
@@ -86,10 +87,9 @@ const ANSWERS = {
   async touch({ row, column, which, layer, count }) {
     const likeness = columns().similarity(row, column, which);
     const stack = picture.stacks[layer];
+    const [deviations] = columns().pixel(row, column, [COLUMN.indexOf(layer)]);
     const start = placeUnder(stack, row, column) * stack.c;
-    const means = (picture.means[layer] ??= channelMeans(stack));
-    const excess = Float64Array.from(means, (mean, k) => stack.values[start + k] / (mean + 1e-3 * (1 + mean)));
-    const strongest = largest(excess, count).map((k) => ({ ...asPicture(stack, k), value: stack.values[start + k] }));
+    const strongest = largest(deviations, count).map((k) => ({ ...asPicture(stack, k), value: stack.values[start + k] }));
     return { likeness, strongest };
   },
 
