@@ -149,6 +149,14 @@ def compare(page: Page, trunk: Any, image: np.ndarray) -> None:
         answer = page.ask("raw", layer=name)
         assert (answer["h"], answer["w"], answer["c"]) == stack.shape
         assert apart(answer["values"], stack) < 2e-3, name
+    head = runtime.shipped("weights/names.npz")
+    if head.is_file():
+        values = {name: value.astype(np.float32) for name, value in np.load(head).items()}
+        logits = maps[LAYERS[4]].mean(axis=(0, 1)) @ values["predictions_kernel"] + values["predictions_bias"]
+        shares = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        guesses = page.ask("names", count=5)
+        assert [guess["index"] for guess in guesses] == np.argsort(-shares)[:5].tolist()
+        assert [guess["probability"] for guess in guesses] == pytest.approx(np.sort(shares)[:-6:-1], abs=2e-3)
     columns = hypercolumns.Factored(maps, image.shape[:2]).standardized()
     row, column = image.shape[0] // 3, image.shape[1] // 2
     touched = page.ask("touch", row=row, column=column, which=[0, 1, 2, 3, 4], layer=LAYERS[2], count=4)

@@ -114,8 +114,16 @@ def site(notebooks: str = "") -> Files:
 
 
 def names(files: Files) -> dict[str, Any]:
-    """The head that gives names, and the names."""
-    return {"names": None, "classes": []}
+    """The head that gives names, and the names; empty where it is not installed."""
+    from course_utils import runtime
+    from course_utils.networks import weight_files
+
+    head = runtime.shipped("weights/names.npz")
+    if not head.is_file():
+        return {"names": None, "classes": []}
+    files["weights/names.npz"] = head
+    classes = weight_files.class_table(str(weight_files.card(head)["classes"]))[1]
+    return {"names": versioned(head), "classes": classes}
 
 
 def versioned(path: Path) -> str:

@@ -178,6 +178,8 @@ export function random(seed) {
 
 /** The hypercolumns of a picture, standardized, never built (notebook 03): project small maps, stretch one. */
 export class Hypercolumns {
+  #lengths;
+
   constructor(stacks, size) {
     this.size = size;
     this.pixels = size[0] * size[1];
@@ -271,11 +273,14 @@ export class Hypercolumns {
     });
   }
 
-  /** Squared length of every pixel over the stacks `which`. */
+  /** Squared length of every pixel over the stacks `which`; remembered for the last ones asked for. */
   squares(which) {
-    const out = new Float32Array(this.pixels);
-    for (const s of which) this.stacks[s].squares.forEach((value, p) => (out[p] += value));
-    return out;
+    if (this.#lengths?.which !== String(which)) {
+      const out = new Float32Array(this.pixels);
+      for (const s of which) this.stacks[s].squares.forEach((value, p) => (out[p] += value));
+      this.#lengths = { which: String(which), out };
+    }
+    return this.#lengths.out;
   }
 
   /** The product of every pixel with one vector, given as an array for each of `which`. */

@@ -251,12 +251,12 @@ export class Network {
 }
 
 /** What the head says: probabilities of its classes from the mean of the last maps; head: {kernel, bias} of `predictions`. */
-export function classify(stack, { kernel, bias, temperature = 1 }) {
+export function classify(stack, { kernel, bias }) {
   const logits = Float64Array.from(bias);
   channelMeans(stack).forEach((mean, i) => {
     for (let k = 0, j = i * logits.length; k < logits.length; k++, j++) logits[k] += mean * kernel[j];
   });
-  return softmax(logits.map((value) => value / temperature));
+  return softmax(logits);
 }
 
 /** The class activation map (Zhou et al. 2016) of one class: each place's share in its logit, (h * w). */

@@ -73,7 +73,7 @@ async function take(canvas, text = OWN, credit = `${OWN}: it stays on this devic
   $("photo").height = height;
   $("photo").getContext("2d").drawImage(canvas, 0, 0);
   $("stage").style.aspectRatio = `${width} / ${height}`;
-  $("stage").style.maxWidth = `calc(min(72vh, 48rem) * ${(width / height).toFixed(4)})`;
+  $("stage").style.maxWidth = `calc(min(60vh, 48rem) * ${(width / height).toFixed(4)})`;
   app.source = canvas;
   app.caption(credit);
   $("stage").setAttribute("aria-label", `${text}. In Touch and Magnifier the arrow keys move the point.`);
@@ -284,8 +284,7 @@ async function start() {
   listenForTouches();
   const address = (file) => new URL(file, location.href).href;
   const { trunk, names } = app.site;
-  const head = names && { ...names, weights: address(names.weights) };
-  const started = ask("start", { threads: app.threads, trunk: address(trunk), names: head });
+  const started = ask("start", { threads: app.threads, trunk: address(trunk), names: names && address(names) });
   showView(location.hash.slice(1));
   await started;
   await usePhotograph(app.site.photographs[0], $("tray").firstChild);

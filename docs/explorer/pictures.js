@@ -5,17 +5,20 @@ import { networkSize, resize } from "./arithmetic.js";
 const SHOWN = 1024; // longer side of the picture on the page
 const VIRIDIS = ["440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725"];
 
-/** The colours of the maps, as in the notebooks: 256 times [red, green, blue]. */
+/** The colours of the maps, as in the notebooks: 256 times [red, green, blue, alpha]. */
 export const COLOURS = Array.from({ length: 256 }, (_, i) => {
   const place = (i / 255) * (VIRIDIS.length - 1);
   const before = Math.min(Math.floor(place), VIRIDIS.length - 2);
   const part = (text, k) => parseInt(text.slice(2 * k, 2 * k + 2), 16);
   const mix = (k) => part(VIRIDIS[before], k) * (before + 1 - place) + part(VIRIDIS[before + 1], k) * (place - before);
-  return [0, 1, 2].map((k) => Math.round(mix(k)));
+  return [...[0, 1, 2].map((k) => Math.round(mix(k))), 255];
 });
 
-/** Colours of groups (Petroff 2021), as in the notebooks. */
-export const PALETTE = ["#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70"];
+/** Colours of groups (Petroff 2021), as in the notebooks, through which the photograph is seen. */
+export const PALETTE = ["3f90da", "ffa90e", "bd1f01", "94a4a2", "832db6", "a96b59", "e76300", "b9ac70"].map((text) => [
+  ...[0, 1, 2].map((k) => parseInt(text.slice(2 * k, 2 * k + 2), 16)),
+  200,
+]);
 
 const SENTENCES = [
   [/^\s*(<!doctype html|<html)/i, "is a web page, not a picture: open it, and save the picture itself"],
@@ -72,22 +75,46 @@ export function forNetwork(canvas, side) {
   return { rgb: resize(all, [height, width, 3], [h, w]), h, w };
 }
 
-/** Paint a canvas of (h, w) pixels: colour(p) gives [red, green, blue, alpha], each 0..255. */
-export function paint(canvas, h, w, colour) {
+/** Paint a canvas of (h, w) pixels: write(data, i, p) puts red, green, blue and alpha of pixel p at i. */
+export function paint(canvas, h, w, write) {
   [canvas.width, canvas.height] = [w, h];
   const context = canvas.getContext("2d");
   const image = context.createImageData(w, h);
-  for (let p = 0; p < h * w; p++) image.data.set(colour(p), 4 * p);
+  for (let p = 0; p < h * w; p++) write(image.data, 4 * p, p);
   context.putImageData(image, 0, 0);
   canvas.dispatchEvent(new Event("painted"));
 }
 
+/** Paint one colour a pixel: colours[numbers[p]], each [red, green, blue, alpha]. */
+export function paintColours(canvas, h, w, numbers, colours) {
+  paint(canvas, h, w, (data, i, p) => {
+    const colour = colours[numbers[p]];
+    for (let k = 0; k < 4; k++) data[i + k] = colour[k];
+  });
+}
+
 /** One map, as bytes, in the maps' colours. */
 export function paintMap(canvas, { bytes, h, w }) {
-  paint(canvas, h, w, (p) => [...COLOURS[bytes[p]], 255]);
+  paintColours(canvas, h, w, bytes, COLOURS);
 }
 
 /** Light and dark over the photograph: what has 1 stays as it is, what has 0 lies in the dark. */
 export function paintLight(canvas, h, w, light) {
-  paint(canvas, h, w, (p) => [10, 12, 20, 225 * (1 - light[p]) ** 1.5]);
+  paint(canvas, h, w, (data, i, p) => {
+    data[i] = 10;
+    data[i + 1] = 12;
+    data[i + 2] = 20;
+    data[i + 3] = 225 * (1 - light[p]) ** 1.5;
+  });
+}
+
+/** The pixels around a place, enlarged by the browser: a picture (size, size) of an rgb array; grey beyond. */
+export function paintAround(canvas, { rgb, h, w }, row, column, size) {
+  paint(canvas, size, size, (data, i, p) => {
+    const y = row + Math.floor(p / size) - (size >> 1);
+    const x = column + (p % size) - (size >> 1);
+    const inside = y >= 0 && y < h && x >= 0 && x < w;
+    for (let k = 0; k < 3; k++) data[i + k] = inside ? rgb[3 * (y * w + x) + k] : 128;
+    data[i + 3] = 255;
+  });
 }

@@ -2,7 +2,7 @@
 // ready and when a pixel is touched.
 
 import { COLUMN, LAYERS, fieldAt } from "./arithmetic.js";
-import { PALETTE, paint, paintLight, paintMap } from "./pictures.js";
+import { PALETTE, paintAround, paintColours, paintLight, paintMap } from "./pictures.js";
 
 /** An element with properties and children; `data` and `aria` are objects, `on` are listeners. */
 export function make(tag, { on = {}, aria = {}, ...properties } = {}, ...children) {
@@ -41,7 +41,7 @@ function slider(label, [min, max, value], told, moved) {
   return make("div", { className: "slider" }, make("label", { htmlFor: input.id }, label), output, input);
 }
 
-const percent = (share) => (share < 0.005 ? "under 1 %" : `${Math.round(100 * share)} %`);
+const percent = (share) => (share < 0.005 ? "< 1 %" : `${Math.round(100 * share)} %`);
 const plain = (name) => name.replace(/block(\d)_conv(\d)/, "block $1, convolution $2");
 const WHERE = ["all five", "1 · edges, colours", "2 · corners", "3 · textures", "4 · parts", "5 · objects"];
 const stacksOf = (choice) => (choice ? [choice - 1] : [0, 1, 2, 3, 4]);
@@ -61,6 +61,10 @@ function mapButton(app, layer, map, text, group) {
   return make("li", {}, button);
 }
 
+const NAMES =
+  "The network's own last layers are too large for this page. These names come from a small one that the course " +
+  "trained in their place, on few pictures: it knows no person and no rocket, and says the nearest it knows.";
+
 // --- 1. names ------------------------------------------------------------------------------------------------
 
 function names(app, panel) {
@@ -79,7 +83,7 @@ function names(app, panel) {
   async function update() {
     const found = await app.ask("names", { count: 5 });
     if (!found || !panel.isConnected) return;
-    note.textContent = found.length ? "" : "The part that gives names is not installed here; the other views work.";
+    note.textContent = found.length ? NAMES : "The part that gives names is not installed here; the other views work.";
     const items = found.map((guess) => {
       const bar = make("span", { className: "bar" });
       bar.style.width = `${100 * guess.probability}%`;
@@ -127,7 +131,7 @@ function touch(app, panel) {
   function draw({ likeness, strongest }, layer) {
     const { h, w } = app.picture;
     if (likeness.length !== h * w) return;
-    const sorted = likeness.toSorted();
+    const sorted = likeness.filter((_, p) => p % 16 === 0).sort();
     const [low, high] = [0.5, 0.995].map((share) => sorted[Math.floor(share * (sorted.length - 1))]);
     paintLight(app.light, h, w, likeness.map((value) => Math.min(Math.max((value - low) / (high - low || 1), 0), 1)));
     const { size } = fieldAt(layer, 0, 0);
@@ -204,8 +208,7 @@ function groups(app, panel) {
   function draw(labels, k, round) {
     const { h, w } = app.picture;
     if (!panel.isConnected || labels.length !== h * w) return;
-    const colours = PALETTE.map((text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16)));
-    paint(app.light, h, w, (p) => [...colours[labels[p]], 200]);
+    paintColours(app.light, h, w, labels, PALETTE);
     note.textContent = `Round ${round} …`;
     app.caption(`Each colour is one of ${k} groups of pixels that are alike for the network.`);
   }
@@ -236,7 +239,8 @@ function magnifier(app, panel) {
 }
 
 /** The 27 products of a place, channel by channel, their sum, the bias, and what the ReLU leaves. */
-function arithmetic({ rgb, h, w, kernel, bias, value }, row, column) {
+function arithmetic({ kernel, bias, value, ...picture }, row, column) {
+  const { rgb, h, w } = picture;
   const sums = [0, 0, 0];
   const tables = ["blue", "green", "red"].map((name, i) => {
     const rows = [0, 1, 2].map((y) =>
@@ -258,8 +262,10 @@ function arithmetic({ rgb, h, w, kernel, bias, value }, row, column) {
   const total = sums.reduce((a, b) => a + b, bias);
   const line = `${sums.map((sum) => sum.toFixed(1)).join(" + ")} + bias ${bias.toFixed(2)} = ${total.toFixed(1)}`.replaceAll("+ -", "− ");
   const end = total < 0 ? "which is below zero, so the ReLU leaves 0" : `which the ReLU lets through: ${value.toFixed(1)}`;
+  const around = make("canvas", { className: "around", role: "img", ariaLabel: "The pixels around the point, enlarged" });
+  paintAround(around, picture, row, column, 11);
   return [
-    make("div", { className: "sums" }, ...tables),
+    make("div", { className: "sums" }, make("div", { className: "lens" }, around), ...tables),
     make("p", { className: "result" }, `${line}, ${end}.`),
     make("p", { className: "soft" }, "Each cell is a pixel's value, less the mean of all training pictures, times the weight at its place. Blue adds, red takes away. That is all a convolution does; the whole network does it again and again, some ten thousand million products for one picture."),
   ];

@@ -23,9 +23,9 @@ async function fetchAll(trunk, names) {
   });
   postMessage({ event: "bytes", bytes, total: bytes });
   if (!names) return;
-  head = {};
-  for await (const { name, values } of readNpz((await open(names.weights)).body)) head[name.split("_").at(-1)] = values;
-  head.temperature = names.temperature;
+  const parts = {};
+  for await (const { name, values } of readNpz((await open(names)).body)) parts[name.replace("predictions_", "")] = values;
+  head = parts;
 }
 
 /** The hypercolumns of the picture, made when they are first asked for. */

@@ -106,13 +106,13 @@ test("k-means gives Lloyd's labels", () => {
   assert.ok(labels.filter((label, p) => label === found.labels[p]).length >= 0.995 * labels.length);
 });
 
-test("names: mean of the maps, one matrix, a temperature; the activation map's mean is the logit", () => {
+test("names: mean of the maps and one matrix; the activation map's mean is the logit", () => {
   const maps = stack(3, 4, 6);
-  const head = { kernel: noise(6 * 5), bias: noise(5), temperature: 2 };
+  const head = { kernel: noise(6 * 5), bias: noise(5) };
   const shares = classify(maps, head);
   const logits = Array.from(head.bias, (bias, k) => {
     const map = activationMap(maps, head, k);
-    return (bias + map.reduce((a, b) => a + b, 0) / map.length) / 2;
+    return bias + map.reduce((a, b) => a + b, 0) / map.length;
   });
   const sum = logits.reduce((total, logit) => total + Math.exp(logit), 0);
   near(shares, logits.map((logit) => Math.exp(logit) / sum));
