@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV, STAMP = str(ROOT / ".venv"), ROOT / ".venv" / "course-stamp"
+EXPLORER = ROOT / "course_utils" / "cli" / "_explorer.py"
 NO_UV = """uv could not be installed: it takes a network, and pip (on Debian: sudo apt install python3-pip).
 Or install uv yourself and run this again: https://docs.astral.sh/uv/"""
 NO_PYTHON = f"""No .venv could be made; the reason stands above. The course needs Python 3.11, 3.12 or 3.13
@@ -82,6 +83,8 @@ def install():
 
 def main(arguments):
     """Install what is missing, then become the command."""
+    if arguments[0] == "explore" and not STAMP.exists():  # nothing needs to be installed for it
+        return subprocess.call([sys.executable, str(EXPLORER), *arguments[1:]])
     install()
     tools = str(Path(VENV, "Scripts" if os.name == "nt" else "bin"))
     path = os.pathsep.join([tools, os.environ.get("PATH", os.defpath)])

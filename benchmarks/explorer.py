@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from benchmarks.harness import Bench, Skip
 from course_utils import hypercolumns, runtime
-from course_utils.cli import explore
+from course_utils.cli import _explorer as explore
 from course_utils.features import maps as features
 from course_utils.networks import pretrained, vgg16
 from course_utils.pictures import images

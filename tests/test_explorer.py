@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import hashlib
 import io
@@ -9,6 +10,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -23,7 +25,7 @@ import pytest
 from PIL import Image
 
 from course_utils import hypercolumns, runtime
-from course_utils.cli import explore
+from course_utils.cli import _explorer as explore
 from course_utils.features import maps as features
 from course_utils.networks import pretrained
 from course_utils.pictures import images
@@ -103,8 +105,6 @@ class Page:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    if not runtime.shipped("weights/vgg16.npz").is_file():
-        pytest.skip("the original's convolutions are not in data/weights")
     with explore.server(explore.site(), port=0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -228,6 +228,25 @@ def test_the_server_gives_what_the_page_needs_and_nothing_else(address: str) -> 
     for wrong in ("engine.c", "../pyproject.toml", "%2e%2e/pyproject.toml", "weights/vgg16.json", "docs"):
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(address + wrong)
+
+
+def test_the_server_needs_nothing_installed_and_reads_on_old_pythons(project: Path) -> None:
+    text = Path(explore.__file__).read_text(encoding="utf-8")
+    tree = ast.parse(text, feature_version=(3, 8))
+    modules = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert {name.split(".")[0] for name in modules} <= set(sys.stdlib_module_names)
+    command = [sys.executable, "-S", "-I", explore.__file__, "--help"]
+    assert "--lan" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_photographs_are_those_of_the_notebooks_with_their_credits() -> None:
+    listed = json.loads((explore.PAGE / "photographs.json").read_text(encoding="utf-8"))
+    assert [photograph["name"] for photograph in listed] == list(images.SAMPLES)
+    for photograph in listed:
+        assert photograph["credit"] == images.credit(photograph["name"]) and photograph["text"]
+        ours = images.resize(images.read(explore.PAGE / photograph["file"]), (48, 64))
+        assert np.abs(ours - images.resize(images.sample(photograph["name"]), (48, 64))).mean() < 2
 
 
 def test_written_for_any_web_server(tmp_path: Path) -> None:

@@ -201,6 +201,17 @@ def test_installs_once_then_only_runs(checkout: Path) -> None:
 
 
 @posix
+def test_explore_needs_no_installation(checkout: Path) -> None:
+    page = checkout / "course_utils" / "cli" / "_explorer.py"
+    page.parent.mkdir(parents=True)
+    page.write_text("import sys; print(*sys.argv[1:])")
+    assert start(checkout, "explore", "--lan").stdout == "--lan\n"
+    assert asked(checkout) == []
+    start(checkout)
+    assert start(checkout, "explore", "--lan").stdout == "course explore --lan\n"
+
+
+@posix
 def test_installs_again_when_it_must(checkout: Path) -> None:
     start(checkout)
     asked(checkout)

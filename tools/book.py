@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from course_utils.cli import _notebooks
+from course_utils.cli import _explorer, _notebooks
 
 ROOT = _notebooks.ROOT
 BUILD = ROOT / "docs" / "_build"
@@ -37,13 +37,14 @@ def book(
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
     if subprocess.run([*command, "-d", BUILD / "doctrees", source, out]).returncode != 0:
         raise typer.Exit(1)
+    _explorer.write(out / "explorer", _explorer.site(notebooks="../notebooks/"))
     print(f"Open {out / 'index.html'}")
 
 
 def gather(source: Path) -> None:
     """Put docs/, the notebooks and the generated pages into one folder."""
     shutil.rmtree(source, ignore_errors=True)
-    shutil.copytree(ROOT / "docs", source, ignore=shutil.ignore_patterns("_build"))
+    shutil.copytree(ROOT / "docs", source, ignore=shutil.ignore_patterns("_build", "explorer"))
     shutil.copy(ROOT / "pyproject.toml", source)
     (source / "notebooks").mkdir()
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
