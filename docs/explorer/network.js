@@ -38,7 +38,7 @@ class Bytes {
       this.seen(value.length);
     }
     const out = new Uint8Array(count);
-    for (let filled = 0; filled < count; ) {
+    for (let filled = 0; filled < count;) {
       const part = this.parts[0].subarray(0, count - filled);
       out.set(part, filled);
       filled += part.length;
@@ -78,7 +78,7 @@ function readNpy(bytes, name) {
   const start = 10 + view.getUint16(8, true);
   const head = new TextDecoder().decode(bytes.subarray(10, start));
   const [, kind] = /'descr': '(.*?)'/.exec(head) ?? [];
-  const shape = (/'shape': \((.*?)\)/.exec(head) ?? [, ""])[1].split(",").filter((part) => part.trim());
+  const shape = (/'shape': \((.*?)\)/.exec(head)?.[1] ?? "").split(",").filter((part) => part.trim());
   const data = bytes.slice(start).buffer;
   if (!["<f2", "<f4"].includes(kind) || head.includes("'fortran_order': True"))
     throw new Error(`${name}: no plain float16 or float32`);
@@ -246,11 +246,14 @@ export class Network {
     const depth = Math.max(inputs, 4);
     const all = this.engine.floats(kernel, 9 * depth * channels);
     const at = (i) => all[(Math.floor(i / inputs) * depth + (i % inputs)) * channels + k];
-    return { kernel: Float32Array.from({ length: 9 * inputs }, (_, i) => at(i)), bias: this.engine.floats(bias, channels)[k] };
+    return {
+      kernel: Float32Array.from({ length: 9 * inputs }, (_, i) => at(i)),
+      bias: this.engine.floats(bias, channels)[k],
+    };
   }
 }
 
-/** What the head says: probabilities of its classes from the mean of the last maps; head: {kernel, bias} of `predictions`. */
+/** What the head {kernel, bias} says: probabilities of its classes, from the mean of the last maps. */
 export function classify(stack, { kernel, bias }) {
   const logits = Float64Array.from(bias);
   channelMeans(stack).forEach((mean, i) => {
@@ -261,5 +264,8 @@ export function classify(stack, { kernel, bias }) {
 
 /** The class activation map (Zhou et al. 2016) of one class: each place's share in its logit, (h * w). */
 export function activationMap(stack, { kernel, bias }, index) {
-  return project(stack, Float64Array.from({ length: stack.c }, (_, i) => kernel[i * bias.length + index]));
+  return project(
+    stack,
+    Float64Array.from({ length: stack.c }, (_, i) => kernel[i * bias.length + index]),
+  );
 }

@@ -68,9 +68,9 @@ worker.onerror = (event) => say(`The network could not be started: ${event.messa
 
 /** Show a picture and let the network look at it. */
 async function take(canvas, text = OWN, credit = `${OWN}: it stays on this device.`) {
+  stopCamera();
   const { width, height } = canvas;
-  $("photo").width = width;
-  $("photo").height = height;
+  Object.assign($("photo"), { width, height });
   $("photo").getContext("2d").drawImage(canvas, 0, 0);
   $("stage").style.aspectRatio = `${width} / ${height}`;
   $("stage").style.maxWidth = `calc(min(60vh, 48rem) * ${(width / height).toFixed(4)})`;
@@ -131,20 +131,20 @@ function wish(layer, index) {
   return tile;
 }
 
-async function useFile(file) {
+/** Read a picture (a promise of a file) and take it; what can't be read is said. */
+async function use(file, button, text, credit) {
   try {
     say("Reading the picture …");
-    press(null);
-    await take(await readPicture(file));
+    press(button);
+    await take(await readPicture(await file), text, credit);
   } catch (error) {
     say(error.message, true);
   }
 }
 
-async function usePhotograph(photograph, button) {
-  press(button);
-  const answer = await fetch(photograph.file);
-  await take(await readPicture(await answer.blob()), photograph.text, `Photograph: ${photograph.credit}`);
+function usePhotograph({ file, text, credit }, button) {
+  const fetched = fetch(file).then((answer) => answer.blob());
+  return use(fetched, button, text, `Photograph: ${credit}`);
 }
 
 function press(button) {
@@ -163,28 +163,36 @@ function fillTray() {
 
 // --- a photograph of one's own -------------------------------------------------------------------------------
 
+function useOne([file]) {
+  if (file) use(file, null);
+}
+
+/** The first press shows what the camera sees, the second takes it. */
 async function useCamera() {
   const video = $("viewfinder");
   if (video.srcObject) {
-    const canvas = onCanvas(video, video.videoWidth, video.videoHeight);
-    for (const track of video.srcObject.getTracks()) track.stop();
-    [video.srcObject, video.hidden, $("camera").textContent] = [null, true, "Camera"];
     press(null);
-    return take(canvas);
+    return take(onCanvas(video, video.videoWidth, video.videoHeight));
   }
   try {
     video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-    video.hidden = false;
+    [video.hidden, $("camera").textContent] = [false, "Take it"];
     await video.play();
-    $("camera").textContent = "Take it";
   } catch {
+    stopCamera();
     say("There is no camera here that the page may use; choose a file instead.", true);
   }
 }
 
+function stopCamera() {
+  const video = $("viewfinder");
+  for (const track of video.srcObject?.getTracks() ?? []) track.stop();
+  [video.srcObject, video.hidden, $("camera").textContent] = [null, true, "Camera"];
+}
+
 function listenForPictures() {
   $("choose").addEventListener("click", () => $("file").click());
-  $("file").addEventListener("change", () => $("file").files[0] && useFile($("file").files[0]));
+  $("file").addEventListener("change", () => useOne($("file").files));
   $("camera").hidden = !navigator.mediaDevices?.getUserMedia;
   $("camera").addEventListener("click", useCamera);
   addEventListener("dragover", (event) => {
@@ -195,11 +203,9 @@ function listenForPictures() {
   addEventListener("drop", (event) => {
     event.preventDefault();
     document.body.classList.remove("dropping");
-    if (event.dataTransfer.files[0]) useFile(event.dataTransfer.files[0]);
+    useOne(event.dataTransfer.files);
   });
-  addEventListener("paste", (event) => {
-    if (event.clipboardData.files[0]) useFile(event.clipboardData.files[0]);
-  });
+  addEventListener("paste", (event) => useOne(event.clipboardData.files));
   $("side").addEventListener("change", () => {
     sideChosen = true;
     look();

@@ -52,12 +52,22 @@ function mapButton(app, layer, map, text, group) {
   paintMap(canvas, map);
   const press = () => {
     for (const other of group.querySelectorAll("button")) other.setAttribute("aria-pressed", other === button);
-    paintLight(app.light, map.h, map.w, Float32Array.from(map.bytes, (byte) => byte / 255));
+    paintLight(
+      app.light,
+      map.h,
+      map.w,
+      Float32Array.from(map.bytes, (byte) => byte / 255),
+    );
     app.caption(`Bright: where map ${map.index} of ${plain(layer)} answers.`);
   };
   const wish = app.wish(layer, map.index);
   const pictures = make("div", { className: "pair" }, canvas, ...(wish ? [wish] : []));
-  const button = make("button", { type: "button", aria: { pressed: false }, on: { click: press } }, pictures, make("span", {}, text));
+  const button = make(
+    "button",
+    { type: "button", aria: { pressed: false }, on: { click: press } },
+    pictures,
+    make("span", {}, text),
+  );
   return make("li", {}, button);
 }
 
@@ -88,7 +98,13 @@ function names(app, panel) {
       const bar = make("span", { className: "bar" });
       bar.style.width = `${100 * guess.probability}%`;
       const name = app.site.classes[guess.index];
-      const button = make("button", { type: "button", aria: { pressed: false } }, bar, make("span", {}, name), make("span", { className: "share" }, percent(guess.probability)));
+      const button = make(
+        "button",
+        { type: "button", aria: { pressed: false } },
+        bar,
+        make("span", {}, name),
+        make("span", { className: "share" }, percent(guess.probability)),
+      );
       button.addEventListener("click", () => light(button, guess));
       return make("li", {}, button);
     });
@@ -133,11 +149,20 @@ function touch(app, panel) {
     if (likeness.length !== h * w) return;
     const sorted = likeness.filter((_, p) => p % 16 === 0).sort();
     const [low, high] = [0.5, 0.995].map((share) => sorted[Math.floor(share * (sorted.length - 1))]);
-    paintLight(app.light, h, w, likeness.map((value) => Math.min(Math.max((value - low) / (high - low || 1), 0), 1)));
+    paintLight(
+      app.light,
+      h,
+      w,
+      likeness.map((value) => Math.min(Math.max((value - low) / (high - low || 1), 0), 1)),
+    );
     const { size } = fieldAt(layer, 0, 0);
-    app.caption(`Bright: pixels that are alike for the network. Square: the ${size} × ${size} pixels that ${plain(layer)} sees from here.`);
+    app.caption(
+      `Bright: pixels that are alike for the network. Square: the ${size} × ${size} pixels that ${plain(layer)} sees from here.`,
+    );
     heading.textContent = `Maps of ${plain(layer)} that stand out most at this point:`;
-    list.replaceChildren(...strongest.map((map) => mapButton(app, layer, map, `map ${map.index}: ${map.value.toPrecision(3)}`, list)));
+    list.replaceChildren(
+      ...strongest.map((map) => mapButton(app, layer, map, `map ${map.index}: ${map.value.toPrecision(3)}`, list)),
+    );
   }
   return { update, touch: update };
 }
@@ -198,7 +223,7 @@ function groups(app, panel) {
   async function update() {
     const { k } = app.state;
     rounds = 0;
-    app.onRound = ({ labels, ...told }) => told.k === app.state.k && draw(labels, told.k, ++rounds);
+    app.onRound = (round) => round.k === app.state.k && draw(round.labels, round.k, ++rounds);
     const found = await app.ask("groups", { k, which: stacksOf(choice) });
     if (!found || !panel.isConnected) return;
     draw(found.labels, k, found.rounds);
@@ -223,16 +248,34 @@ function magnifier(app, panel) {
     app.state.map = map;
     update();
   };
-  panel.append(slider("Map of the first convolution", [0, 63, app.state.map], (map) => `map ${map}`, move), place);
+  panel.append(
+    slider("Map of the first convolution", [0, 63, app.state.map], (map) => `map ${map}`, move),
+    place,
+  );
 
   async function update() {
     const { row, column } = app.point();
     const found = await app.ask("magnify", { row, column, map: app.state.map });
     if (!found || !panel.isConnected) return;
     const box = { x: column - 1, y: row - 1, width: 3, height: 3 };
-    app.mark([["rect", { ...box, class: "dark" }], ["rect", box]], row, column, false);
-    paintLight(app.light, found.map.h, found.map.w, Float32Array.from(found.map.bytes, (byte) => byte / 255));
-    app.caption(`Bright: where map ${app.state.map} of the first convolution answers. The square is taken apart beside.`);
+    app.mark(
+      [
+        ["rect", { ...box, class: "dark" }],
+        ["rect", box],
+      ],
+      row,
+      column,
+      false,
+    );
+    paintLight(
+      app.light,
+      found.map.h,
+      found.map.w,
+      Float32Array.from(found.map.bytes, (byte) => byte / 255),
+    );
+    app.caption(
+      `Bright: where map ${app.state.map} of the first convolution answers. The square is taken apart beside.`,
+    );
     place.replaceChildren(...arithmetic(found, row, column));
   }
   return { update, touch: update };
@@ -244,37 +287,88 @@ function arithmetic({ kernel, bias, value, ...picture }, row, column) {
   const sums = [0, 0, 0];
   const tables = ["blue", "green", "red"].map((name, i) => {
     const rows = [0, 1, 2].map((y) =>
-      make("tr", {}, ...[0, 1, 2].map((x) => {
-        const [r, c] = [row + y - 1, column + x - 1];
-        const inside = r >= 0 && r < h && c >= 0 && c < w;
-        const pixel = inside ? rgb[3 * (r * w + c) + 2 - i] - [103.939, 116.779, 123.68][i] : 0;
-        const product = pixel * kernel[(3 * y + x) * 3 + i];
-        sums[i] += product;
-        const cell = make("td", { title: `${pixel.toFixed(0)} × ${kernel[(3 * y + x) * 3 + i].toFixed(3)}` }, product.toFixed(1));
-        const strength = Math.min(Math.abs(product) / 20, 1);
-        cell.style.background = `color-mix(in srgb, ${product < 0 ? "#bd1f01" : "#3f90da"} ${Math.round(70 * strength)}%, var(--card))`;
-        return cell;
-      })),
+      make(
+        "tr",
+        {},
+        ...[0, 1, 2].map((x) => {
+          const [r, c] = [row + y - 1, column + x - 1];
+          const inside = r >= 0 && r < h && c >= 0 && c < w;
+          const pixel = inside ? rgb[3 * (r * w + c) + 2 - i] - [103.939, 116.779, 123.68][i] : 0;
+          const product = pixel * kernel[(3 * y + x) * 3 + i];
+          sums[i] += product;
+          const cell = make(
+            "td",
+            { title: `${pixel.toFixed(0)} × ${kernel[(3 * y + x) * 3 + i].toFixed(3)}` },
+            product.toFixed(1),
+          );
+          const strength = Math.min(Math.abs(product) / 20, 1);
+          cell.style.background = `color-mix(in srgb, ${product < 0 ? "#bd1f01" : "#3f90da"} ${Math.round(70 * strength)}%, var(--card))`;
+          return cell;
+        }),
+      ),
     );
     const caption = make("caption", { className: "soft" }, `${name}: ${sums[i].toFixed(1)}`);
     return make("table", { className: "products" }, caption, ...rows);
   });
   const total = sums.reduce((a, b) => a + b, bias);
-  const line = `${sums.map((sum) => sum.toFixed(1)).join(" + ")} + bias ${bias.toFixed(2)} = ${total.toFixed(1)}`.replaceAll("+ -", "− ");
-  const end = total < 0 ? "which is below zero, so the ReLU leaves 0" : `which the ReLU lets through: ${value.toFixed(1)}`;
-  const around = make("canvas", { className: "around", role: "img", ariaLabel: "The pixels around the point, enlarged" });
+  const line =
+    `${sums.map((sum) => sum.toFixed(1)).join(" + ")} + bias ${bias.toFixed(2)} = ${total.toFixed(1)}`.replaceAll(
+      "+ -",
+      "− ",
+    );
+  const end =
+    total < 0 ? "which is below zero, so the ReLU leaves 0" : `which the ReLU lets through: ${value.toFixed(1)}`;
+  const around = make("canvas", {
+    className: "around",
+    role: "img",
+    ariaLabel: "The pixels around the point, enlarged",
+  });
   paintAround(around, picture, row, column, 11);
   return [
     make("div", { className: "sums" }, make("div", { className: "lens" }, around), ...tables),
     make("p", { className: "result" }, `${line}, ${end}.`),
-    make("p", { className: "soft" }, "Each cell is a pixel's value, less the mean of all training pictures, times the weight at its place. Blue adds, red takes away. That is all a convolution does; the whole network does it again and again, some ten thousand million products for one picture."),
+    make(
+      "p",
+      { className: "soft" },
+      "Each cell is a pixel's value, less the mean of all training pictures, times the weight at its place. Blue adds, red takes away. That is all a convolution does; the whole network does it again and again, some ten thousand million products for one picture.",
+    ),
   ];
 }
 
 export const VIEWS = [
-  { id: "names", title: "Names", show: names, notebook: "01_vgg16", text: "What is it, of a thousand things that the network was taught? Choose a name, and the photograph shows where it comes from." },
-  { id: "touch", title: "Touch", show: touch, notebook: "03_hypercolumns", text: "Touch the photograph and move. Everything that is alike for the network lights up with your point; the squares are what each block sees from there." },
-  { id: "layers", title: "Layers", show: layers, notebook: "02_feature_maps", text: "Thirteen convolutions, one after the other. The first ones keep edges and colours, the last ones hardly know where, but what." },
-  { id: "groups", title: "Groups", show: groups, notebook: "03_hypercolumns", text: "No names, no teaching: pixels are sorted by what they go through in the network, and fall into regions." },
-  { id: "magnifier", title: "Magnifier", show: magnifier, notebook: "00_convolution_basics", text: "One value of one map, taken apart: nine pixels in three colours, each multiplied by a weight, and added up." },
+  {
+    id: "names",
+    title: "Names",
+    show: names,
+    notebook: "01_vgg16",
+    text: "What is it, of a thousand things that the network was taught? Choose a name, and the photograph shows where it comes from.",
+  },
+  {
+    id: "touch",
+    title: "Touch",
+    show: touch,
+    notebook: "03_hypercolumns",
+    text: "Touch the photograph and move. Everything that is alike for the network lights up with your point; the squares are what each block sees from there.",
+  },
+  {
+    id: "layers",
+    title: "Layers",
+    show: layers,
+    notebook: "02_feature_maps",
+    text: "Thirteen convolutions, one after the other. The first ones keep edges and colours, the last ones hardly know where, but what.",
+  },
+  {
+    id: "groups",
+    title: "Groups",
+    show: groups,
+    notebook: "03_hypercolumns",
+    text: "No names, no teaching: pixels are sorted by what they go through in the network, and fall into regions.",
+  },
+  {
+    id: "magnifier",
+    title: "Magnifier",
+    show: magnifier,
+    notebook: "00_convolution_basics",
+    text: "One value of one map, taken apart: nine pixels in three colours, each multiplied by a weight, and added up.",
+  },
 ];

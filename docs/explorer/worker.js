@@ -24,14 +24,18 @@ async function fetchAll(trunk, names) {
   postMessage({ event: "bytes", bytes, total: bytes });
   if (!names) return;
   const parts = {};
-  for await (const { name, values } of readNpz((await open(names)).body)) parts[name.replace("predictions_", "")] = values;
+  for await (const { name, values } of readNpz((await open(names)).body))
+    parts[name.replace("predictions_", "")] = values;
   head = parts;
 }
 
 /** The hypercolumns of the picture, made when they are first asked for. */
 function columns() {
   const { stacks, h, w } = picture;
-  picture.columns ??= new Hypercolumns(COLUMN.map((name) => stacks[name]), [h, w]);
+  picture.columns ??= new Hypercolumns(
+    COLUMN.map((name) => stacks[name]),
+    [h, w],
+  );
   return picture.columns;
 }
 
@@ -89,7 +93,10 @@ const ANSWERS = {
     const stack = picture.stacks[layer];
     const [deviations] = columns().pixel(row, column, [COLUMN.indexOf(layer)]);
     const start = placeUnder(stack, row, column) * stack.c;
-    const strongest = largest(deviations, count).map((k) => ({ ...asPicture(stack, k), value: stack.values[start + k] }));
+    const strongest = largest(deviations, count).map((k) => ({
+      ...asPicture(stack, k),
+      value: stack.values[start + k],
+    }));
     return { likeness, strongest };
   },
 
@@ -123,7 +130,15 @@ const ANSWERS = {
     const { kernel, bias } = network.filter("block1_conv1", map);
     const { rgb, h, w, stacks } = picture;
     const { values, c } = stacks.block1_conv1;
-    return { kernel, bias, value: values[(row * w + column) * c + map], map: asPicture(stacks.block1_conv1, map), rgb, h, w };
+    return {
+      kernel,
+      bias,
+      value: values[(row * w + column) * c + map],
+      map: asPicture(stacks.block1_conv1, map),
+      rgb,
+      h,
+      w,
+    };
   },
 
   /** Bytes that the engine holds. */

@@ -10,7 +10,9 @@ const noise = (count) => Float32Array.from({ length: count }, () => 4 * next() -
 const stack = (h, w, c) => ({ name: `${h}x${w}`, values: noise(h * w * c), h, w, c });
 const near = (a, b, tolerance = 1e-4) => {
   assert.equal(a.length, b.length);
-  a.forEach((value, i) => assert.ok(Math.abs(value - b[i]) <= tolerance * (1 + Math.abs(b[i])), `${i}: ${value} ${b[i]}`));
+  a.forEach((value, i) =>
+    assert.ok(Math.abs(value - b[i]) <= tolerance * (1 + Math.abs(b[i])), `${i}: ${value} ${b[i]}`),
+  );
 };
 
 /** Every pixel's hypercolumn, built and standardized: an array of pixels. */
@@ -19,13 +21,20 @@ function dense(stacks, [height, width]) {
   for (const { values, h, w, c } of stacks)
     for (let k = 0; k < c; k++) {
       const map = Float32Array.from({ length: h * w }, (_, p) => values[p * c + k]);
-      own.addStretched(map, [h, w], [height, width], new Float32Array(height * width)).forEach((v, p) => columns[p].push(v));
+      own
+        .addStretched(map, [h, w], [height, width], new Float32Array(height * width))
+        .forEach((v, p) => columns[p].push(v));
     }
-  return columns[0].map((_, k) => {
-    const mean = columns.reduce((sum, column) => sum + column[k], 0) / columns.length;
-    const square = columns.reduce((sum, column) => sum + (column[k] - mean) ** 2, 0) / columns.length;
-    return columns.map((column) => (column[k] - mean) / Math.sqrt(square));
-  }).reduce((rows, channel) => rows.map((row, p) => [...row, channel[p]]), columns.map(() => []));
+  return columns[0]
+    .map((_, k) => {
+      const mean = columns.reduce((sum, column) => sum + column[k], 0) / columns.length;
+      const square = columns.reduce((sum, column) => sum + (column[k] - mean) ** 2, 0) / columns.length;
+      return columns.map((column) => (column[k] - mean) / Math.sqrt(square));
+    })
+    .reduce(
+      (rows, channel) => rows.map((row, p) => [...row, channel[p]]),
+      columns.map(() => []),
+    );
 }
 
 const SIZE = [9, 14];
@@ -42,12 +51,20 @@ test("resizing keeps what is constant, and means when it shrinks", () => {
   near(own.resize(new Float32Array(35).fill(3), [5, 7, 1], [3, 11]), new Float32Array(33).fill(3));
   const ramp = Float32Array.from({ length: 64 }, (_, i) => i);
   const small = own.resize(ramp, [1, 64, 1], [1, 4]);
-  near(small.map((value, i) => value - small[3 - i]), [small[0] - small[3], small[1] - small[2], small[2] - small[1], small[3] - small[0]]);
+  near(
+    small.map((value, i) => value - small[3 - i]),
+    [small[0] - small[3], small[1] - small[2], small[2] - small[1], small[3] - small[0]],
+  );
   assert.ok(Math.abs(small.reduce((a, b) => a + b) / 4 - 31.5) < 1e-3);
 });
 
 test("the network's sizes are multiples of 16 with the picture's aspect and about the area asked for", () => {
-  for (const [height, width] of [[300, 451], [3000, 4000], [100, 20000], [1, 1]]) {
+  for (const [height, width] of [
+    [300, 451],
+    [3000, 4000],
+    [100, 20000],
+    [1, 1],
+  ]) {
     const [h, w] = own.networkSize(height, width, 224);
     assert.ok(h % 16 === 0 && w % 16 === 0 && h >= 16 && w >= 16);
     if (height > 1 && width < 9000) assert.ok(Math.abs((h * w) / 224 ** 2 - 1) < 0.1);
@@ -63,11 +80,19 @@ test("receptive fields of VGG-16", () => {
 
 test("similarity is the cosine of the columns that are never built", () => {
   const all = new own.Hypercolumns(STACKS, SIZE);
-  for (const [row, column] of [[0, 0], [4, 6], [8, 13]]) {
+  for (const [row, column] of [
+    [0, 0],
+    [4, 6],
+    [8, 13],
+  ]) {
     const one = COLUMNS[row * SIZE[1] + column];
     const cosines = COLUMNS.map((other) => dot(one, other) / Math.sqrt(dot(one, one) * dot(other, other)));
     near(all.similarity(row, column), cosines, 1e-4);
-    near(all.pixel(row, column).flatMap((part) => [...part]), one, 1e-4);
+    near(
+      all.pixel(row, column).flatMap((part) => [...part]),
+      one,
+      1e-4,
+    );
   }
 });
 
@@ -80,7 +105,11 @@ test("sums are the transposed of products", () => {
   const all = new own.Hypercolumns(STACKS, SIZE);
   const weights = noise(SIZE[0] * SIZE[1]);
   const plain = COLUMNS[0].map((_, k) => COLUMNS.reduce((sum, column, p) => sum + weights[p] * column[k], 0));
-  near(all.sums(weights, [0, 1, 2, 3]).flatMap((part) => [...part]), plain, 1e-3);
+  near(
+    all.sums(weights, [0, 1, 2, 3]).flatMap((part) => [...part]),
+    plain,
+    1e-3,
+  );
 });
 
 test("k-means gives Lloyd's labels", () => {
@@ -99,8 +128,8 @@ test("k-means gives Lloyd's labels", () => {
       return away.indexOf(Math.min(...away));
     });
     centres = centres.map((_, j) => {
-      const members = COLUMNS.filter((_, p) => labels[p] === j);
-      return COLUMNS[0].map((_, k) => members.reduce((sum, column) => sum + column[k], 0) / members.length);
+      const members = COLUMNS.filter((column, p) => labels[p] === j);
+      return COLUMNS[0].map((value, k) => members.reduce((sum, column) => sum + column[k], 0) / members.length);
     });
   }
   assert.ok(labels.filter((label, p) => label === found.labels[p]).length >= 0.995 * labels.length);
@@ -115,7 +144,10 @@ test("names: mean of the maps and one matrix; the activation map's mean is the l
     return bias + map.reduce((a, b) => a + b, 0) / map.length;
   });
   const sum = logits.reduce((total, logit) => total + Math.exp(logit), 0);
-  near(shares, logits.map((logit) => Math.exp(logit) / sum));
+  near(
+    shares,
+    logits.map((logit) => Math.exp(logit) / sum),
+  );
   assert.deepEqual(own.largest([1, 9, 3, 9], 3), [1, 3, 2]);
 });
 
@@ -124,6 +156,12 @@ test("an npz that is cut short, or no npz, is told", async () => {
     for await (const _ of readNpz(new Blob([bytes]).stream()));
   };
   await assert.rejects(read(new Uint8Array(10)), /cut short/);
-  await assert.rejects(read(new Uint8Array([0x50, 0x4b, 3, 4, ...new Uint8Array(40).fill(1)])), /cut short|size is not told/);
-  await assert.rejects(read(new TextEncoder().encode("<!doctype html><p>This is no file of weights</p>")), /no file of weights|npz/);
+  await assert.rejects(
+    read(new Uint8Array([0x50, 0x4b, 3, 4, ...new Uint8Array(40).fill(1)])),
+    /cut short|size is not told/,
+  );
+  await assert.rejects(
+    read(new TextEncoder().encode("<!doctype html><p>This is no file of weights</p>")),
+    /no file of weights|npz/,
+  );
 });
