@@ -1,6 +1,9 @@
 // What the explorer computes from a network's maps: plain functions on arrays, tested beside course_utils.
 // A map stack is {name, values, h, w, c}: float32, channels last. Notebooks 02 and 03 explain the ideas.
 
+/** Mean of ImageNet's blue, green and red, as the network's authors subtracted it. */
+export const MEAN = [103.939, 116.779, 123.68];
+
 const CHANNELS = [64, 128, 256, 512, 512];
 const DEPTHS = [2, 2, 3, 3, 3];
 
@@ -79,6 +82,18 @@ export function resize(values, [h, w, c], [height, width]) {
       });
     });
   return out;
+}
+
+/** What a kernel (3, 3, 3) multiplies at a place: for blue, green and red nine {pixel, weight, product}. */
+export function products({ rgb, h, w }, kernel, row, column) {
+  return MEAN.map((mean, i) =>
+    Array.from({ length: 9 }, (_, j) => {
+      const [y, x] = [row + Math.floor(j / 3) - 1, column + (j % 3) - 1];
+      const inside = y >= 0 && y < h && x >= 0 && x < w;
+      const pixel = inside ? rgb[3 * (y * w + x) + 2 - i] - mean : 0;
+      return { pixel, weight: kernel[3 * j + i], product: pixel * kernel[3 * j + i] };
+    }),
+  );
 }
 
 /** Shares that add up to 1 from logits. */
@@ -330,9 +345,9 @@ export class Hypercolumns {
     const away = new Float64Array(sample.length).fill(Infinity);
     while (chosen.length < k) {
       const last = chosen.at(-1);
-      const products = this.dot(this.pixel(Math.floor(last / this.size[1]), last % this.size[1], which), which);
+      const near = this.dot(this.pixel(Math.floor(last / this.size[1]), last % this.size[1], which), which);
       sample.forEach((p, i) => {
-        away[i] = Math.min(away[i], Math.max(squares[p] + squares[last] - 2 * products[p], 0));
+        away[i] = Math.min(away[i], Math.max(squares[p] + squares[last] - 2 * near[p], 0));
       });
       let left = next() * away.reduce((a, b) => a + b, 0);
       const found = sample.findIndex((_, i) => (left -= away[i]) < 0);

@@ -1,8 +1,7 @@
 // The network itself: weights out of an npz while it arrives, and VGG-16's convolutions in WebAssembly.
 
-import { LAYERS, channelMeans, project, softmax } from "./arithmetic.js";
+import { LAYERS, MEAN, channelMeans, project, softmax } from "./arithmetic.js";
 
-const MEAN = [103.939, 116.779, 123.68]; // of ImageNet's blue, green and red, as the authors subtracted it
 const MAX_PAGES = 16384; // of 64 KiB: a gigabyte, reserved, not taken
 
 // --- reading weights ---------------------------------------------------------------------------------------

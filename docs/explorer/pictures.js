@@ -33,7 +33,7 @@ async function complaint(file) {
   const start = new TextDecoder("latin1").decode(await file.slice(0, 64).arrayBuffer());
   const known = SENTENCES.find(([pattern]) => pattern.test(start));
   if (known) return `${name} ${known[1]}.`;
-  const picture = /^(\x89PNG|\xff\xd8\xff|GIF8|RIFF|BM)/.test(start);
+  const picture = /^(.PNG|ÿØÿ|GIF8|RIFF|BM)/s.test(start);
   if (picture) return `${name} is damaged, or too large for this browser: make it smaller in a picture editor first.`;
   return `${name} is not a picture that a browser can read: give a JPEG, PNG or WebP.`;
 }

@@ -1,7 +1,7 @@
 // The five views: each has {id, title, show(app, panel)} and returns {update, touch}, called when a picture is
 // ready and when a pixel is touched.
 
-import { COLUMN, LAYERS, fieldAt } from "./arithmetic.js";
+import { COLUMN, LAYERS, fieldAt, products } from "./arithmetic.js";
 import { PALETTE, paintAround, paintColours, paintLight, paintMap } from "./pictures.js";
 
 /** An element with properties and children; `data` and `aria` are objects, `on` are listeners. */
@@ -240,6 +240,11 @@ function groups(app, panel) {
   return { update };
 }
 
+const CELLS =
+  "Each cell is a pixel's value, less the mean of all training pictures, times the weight at its place. Blue adds, " +
+  "red takes away. That is all a convolution does; the whole network does it again and again, some ten thousand " +
+  "million products for one picture.";
+
 // --- 5. the magnifier ----------------------------------------------------------------------------------------
 
 function magnifier(app, panel) {
@@ -283,56 +288,33 @@ function magnifier(app, panel) {
 
 /** The 27 products of a place, channel by channel, their sum, the bias, and what the ReLU leaves. */
 function arithmetic({ kernel, bias, value, ...picture }, row, column) {
-  const { rgb, h, w } = picture;
-  const sums = [0, 0, 0];
-  const tables = ["blue", "green", "red"].map((name, i) => {
-    const rows = [0, 1, 2].map((y) =>
-      make(
-        "tr",
-        {},
-        ...[0, 1, 2].map((x) => {
-          const [r, c] = [row + y - 1, column + x - 1];
-          const inside = r >= 0 && r < h && c >= 0 && c < w;
-          const pixel = inside ? rgb[3 * (r * w + c) + 2 - i] - [103.939, 116.779, 123.68][i] : 0;
-          const product = pixel * kernel[(3 * y + x) * 3 + i];
-          sums[i] += product;
-          const cell = make(
-            "td",
-            { title: `${pixel.toFixed(0)} × ${kernel[(3 * y + x) * 3 + i].toFixed(3)}` },
-            product.toFixed(1),
-          );
-          const strength = Math.min(Math.abs(product) / 20, 1);
-          cell.style.background = `color-mix(in srgb, ${product < 0 ? "#bd1f01" : "#3f90da"} ${Math.round(70 * strength)}%, var(--card))`;
-          return cell;
-        }),
-      ),
-    );
-    const caption = make("caption", { className: "soft" }, `${name}: ${sums[i].toFixed(1)}`);
-    return make("table", { className: "products" }, caption, ...rows);
-  });
+  const channels = products(picture, kernel, row, column);
+  const sums = channels.map((cells) => cells.reduce((sum, { product }) => sum + product, 0));
+  const tables = ["blue", "green", "red"].map((name, i) => productTable(`${name}: ${sums[i].toFixed(1)}`, channels[i]));
   const total = sums.reduce((a, b) => a + b, bias);
-  const line =
-    `${sums.map((sum) => sum.toFixed(1)).join(" + ")} + bias ${bias.toFixed(2)} = ${total.toFixed(1)}`.replaceAll(
-      "+ -",
-      "− ",
-    );
-  const end =
-    total < 0 ? "which is below zero, so the ReLU leaves 0" : `which the ReLU lets through: ${value.toFixed(1)}`;
-  const around = make("canvas", {
-    className: "around",
-    role: "img",
-    ariaLabel: "The pixels around the point, enlarged",
-  });
+  const terms = `${sums.map((sum) => sum.toFixed(1)).join(" + ")} + bias ${bias.toFixed(2)} = ${total.toFixed(1)}`;
+  const end = total < 0 ? "below zero, so the ReLU leaves 0" : `and the ReLU lets it through: ${value.toFixed(1)}`;
+  const label = "The pixels around the point, enlarged";
+  const around = make("canvas", { className: "around", role: "img", ariaLabel: label });
   paintAround(around, picture, row, column, 11);
   return [
     make("div", { className: "sums" }, make("div", { className: "lens" }, around), ...tables),
-    make("p", { className: "result" }, `${line}, ${end}.`),
-    make(
-      "p",
-      { className: "soft" },
-      "Each cell is a pixel's value, less the mean of all training pictures, times the weight at its place. Blue adds, red takes away. That is all a convolution does; the whole network does it again and again, some ten thousand million products for one picture.",
-    ),
+    make("p", { className: "result" }, `${terms.replaceAll("+ -", "− ")}, ${end}.`),
+    make("p", { className: "soft" }, CELLS),
   ];
+}
+
+function productTable(caption, cells) {
+  const drawn = cells.map(({ pixel, weight, product }) => {
+    const title = `${pixel.toFixed(0)} × ${weight.toFixed(3)}`;
+    const cell = make("td", { title }, product.toFixed(1));
+    const colour = product < 0 ? "#bd1f01" : "#3f90da";
+    const strength = Math.round(70 * Math.min(Math.abs(product) / 20, 1));
+    cell.style.background = `color-mix(in srgb, ${colour} ${strength}%, var(--card))`;
+    return cell;
+  });
+  const rows = [0, 3, 6].map((first) => make("tr", {}, ...drawn.slice(first, first + 3)));
+  return make("table", { className: "products" }, make("caption", { className: "soft" }, caption), ...rows);
 }
 
 export const VIEWS = [

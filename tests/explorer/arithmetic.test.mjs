@@ -151,6 +151,27 @@ test("names: mean of the maps and one matrix; the activation map's mean is the l
   assert.deepEqual(own.largest([1, 9, 3, 9], 3), [1, 3, 2]);
 });
 
+test("the products of a place add up to the convolution there", () => {
+  const picture = { rgb: noise(4 * 5 * 3), h: 4, w: 5 };
+  const kernel = noise(27);
+  for (const [row, column] of [
+    [0, 0],
+    [2, 3],
+    [3, 4],
+  ]) {
+    let sum = 0;
+    for (let y = 0; y < 4; y++)
+      for (let x = 0; x < 5; x++)
+        for (let k = 0; k < 3; k++) {
+          const [i, j] = [y - row + 1, x - column + 1];
+          if (i < 0 || i > 2 || j < 0 || j > 2) continue;
+          sum += (picture.rgb[(y * 5 + x) * 3 + 2 - k] - own.MEAN[k]) * kernel[(i * 3 + j) * 3 + k];
+        }
+    const all = own.products(picture, kernel, row, column).flat();
+    near([all.reduce((total, { product }) => total + product, 0)], [sum]);
+  }
+});
+
 test("an npz that is cut short, or no npz, is told", async () => {
   const read = async (bytes) => {
     for await (const _ of readNpz(new Blob([bytes]).stream()));
