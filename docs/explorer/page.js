@@ -72,8 +72,7 @@ async function take(canvas, text = OWN, credit = `${OWN}: it stays on this devic
   const { width, height } = canvas;
   Object.assign($("photo"), { width, height });
   $("photo").getContext("2d").drawImage(canvas, 0, 0);
-  $("stage").style.aspectRatio = `${width} / ${height}`;
-  $("stage").style.maxWidth = `calc(min(60vh, 48rem) * ${(width / height).toFixed(4)})`;
+  $("stage").style.setProperty("--aspect", (width / height).toFixed(4));
   app.source = canvas;
   app.caption(credit);
   $("stage").setAttribute("aria-label", `${text}. In Touch and Magnifier the arrow keys move the point.`);

@@ -47,11 +47,6 @@ function asPicture({ values, h, w, c }, index) {
   return { index, peak, bytes, h, w };
 }
 
-/** The value of a layer under a pixel: its place in the maps. */
-function placeUnder({ h, w }, row, column) {
-  return Math.floor((row * h) / picture.h) * w + Math.floor((column * w) / picture.w);
-}
-
 const ANSWERS = {
   async start({ threads, trunk, names }) {
     network = await Network.start(threads);
@@ -91,12 +86,11 @@ const ANSWERS = {
   async touch({ row, column, which, layer, count }) {
     const likeness = columns().similarity(row, column, which);
     const stack = picture.stacks[layer];
-    const [deviations] = columns().pixel(row, column, [COLUMN.indexOf(layer)]);
-    const start = placeUnder(stack, row, column) * stack.c;
-    const strongest = largest(deviations, count).map((k) => ({
-      ...asPicture(stack, k),
-      value: stack.values[start + k],
-    }));
+    const place = COLUMN.indexOf(layer);
+    const [deviations] = columns().pixel(row, column, [place]);
+    const { mean, scale } = columns().stacks[place];
+    const value = (k) => mean[k] + scale[k] * deviations[k];
+    const strongest = largest(deviations, count).map((k) => ({ ...asPicture(stack, k), value: value(k) }));
     return { likeness, strongest };
   },
 
