@@ -104,7 +104,7 @@ export function paintLight(canvas, h, w, light) {
     data[i] = 10;
     data[i + 1] = 12;
     data[i + 2] = 20;
-    data[i + 3] = 225 * (1 - light[p]) ** 1.5;
+    data[i + 3] = 215 * (1 - light[p]) ** 1.6;
   });
 }
 

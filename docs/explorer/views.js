@@ -148,7 +148,7 @@ function touch(app, panel) {
     const { h, w } = app.picture;
     if (likeness.length !== h * w) return;
     const sorted = likeness.filter((_, p) => p % 16 === 0).sort();
-    const [low, high] = [0.5, 0.995].map((share) => sorted[Math.floor(share * (sorted.length - 1))]);
+    const [low, high] = [0.5, 0.985].map((share) => sorted[Math.floor(share * (sorted.length - 1))]);
     paintLight(
       app.light,
       h,
