@@ -117,20 +117,11 @@ def record(
         ValueError: something of the above is missing, or a number is not finite.
         OSError: the folder can't be written; what was there before is kept.
     """
-    if not re.fullmatch(r"[a-z0-9_]+", name):
-        raise ValueError(f"{name!r}: a record's name has lower case letters, digits and _ only")
-    missing = [key for key in ("name", "sha256") if not data.get(key)]
-    if missing:
-        raise ValueError(f"record {name}: data lacks {missing[0]!r}")
-    if metrics and not baselines:
-        raise ValueError(f"record {name}: metrics without baselines; what do trivial answers reach?")
+    _check(name, data, metrics, baselines)
     facts = {"command": _portable(command), "seed": int(seed), "precision": precision}
     facts |= {"minutes": round(float(minutes), 2), **(made_in or environment())}
     facts |= {"data": dict(data), "metrics": dict(metrics), "baselines": dict(baselines)}
-    try:
-        text = json.dumps(facts, indent=1, default=_plain, allow_nan=False, ensure_ascii=False) + "\n"
-    except ValueError as error:
-        raise ValueError(f"record {name}: {error}") from error
+    text = _as_json(name, facts)
 
     def fill(folder: Path) -> None:
         (folder / "run.json").write_text(text, encoding="utf-8")
@@ -144,6 +135,24 @@ def record(
 
     _replace_folder(_root(root) / name, fill)
     return load(name, root)
+
+
+def _check(name: str, data: Mapping[str, Any], metrics: Any, baselines: Any) -> None:
+    """Refuse a record that nobody could find, repeat or judge."""
+    if not re.fullmatch(r"[a-z0-9_]+", name):
+        raise ValueError(f"{name!r}: a record's name has lower case letters, digits and _ only")
+    missing = [key for key in ("name", "sha256") if not data.get(key)]
+    if missing:
+        raise ValueError(f"record {name}: data lacks {missing[0]!r}")
+    if metrics and not baselines:
+        raise ValueError(f"record {name}: metrics without baselines; what do trivial answers reach?")
+
+
+def _as_json(name: str, facts: dict[str, Any]) -> str:
+    try:
+        return json.dumps(facts, indent=1, default=_plain, allow_nan=False, ensure_ascii=False) + "\n"
+    except ValueError as error:
+        raise ValueError(f"record {name}: {error}") from error
 
 
 def environment() -> dict[str, Any]:

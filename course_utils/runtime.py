@@ -44,15 +44,11 @@ def load_keras() -> Any:
     """Import Keras and its backend without their start-up lines; returns the `keras` module."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # hints on retracing help no learner
     with quiet_stderr():
         import keras
 
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            logging.getLogger("tensorflow").setLevel(logging.ERROR)  # hints on retracing help no learner
-
-            tf.constant(0.0) + 0.0  # the first operation is the one that prints
+        keras.ops.zeros(1) + 0.0  # the first operation is the one that prints
     return keras
 
 
@@ -87,10 +83,9 @@ def cpu_flags() -> frozenset[str]:
 def gpus() -> list[str]:
     """Names of the accelerators that the backend sees."""
     keras = load_keras()
-    if keras.backend.backend() == "torch":
-        import torch
-
-        return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    if keras.backend.backend() == "torch":  # `keras.distribution` does not know it
+        where = str(keras.ops.zeros(1).device)
+        return [where] if where.startswith("cuda") else []
     with quiet_stderr():
         return [str(name) for name in keras.distribution.list_devices() if "cpu" not in str(name).lower()]
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from course_utils import runs, runtime, training
 from course_utils.datasets import cifar10
-from course_utils.networks import all_cnn
+from course_utils.networks import all_cnn, gradients
 from course_utils.training.all_cnn import normalize, shift_and_flip
 
 if TYPE_CHECKING:
@@ -111,11 +111,8 @@ def batches(trial: Trial, budget: Budget, train: Pictures, epoch: int) -> Iterat
 
 def first_answers(model: keras.Model, trial: Trial, pictures: np.ndarray) -> np.ndarray:
     """The class (N,) that the model thinks most likely."""
-    parts = [
-        np.asarray(model.predict_on_batch(prepare(trial, pictures[i : i + 500]))).argmax(1)
-        for i in range(0, len(pictures), 500)
-    ]
-    return np.concatenate(parts)
+    answers = gradients.forward(model, pictures, 500, before=lambda some: prepare(trial, some))
+    return answers.argmax(1)
 
 
 def run(

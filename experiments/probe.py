@@ -15,7 +15,7 @@ import numpy as np
 from course_utils import runs, runtime
 from course_utils.datasets import augment, cifar10
 from course_utils.features.maps import tap
-from course_utils.networks import pretrained, vgg16, weight_files
+from course_utils.networks import gradients, pretrained, vgg16, weight_files
 from course_utils.pictures import images
 
 if TYPE_CHECKING:
@@ -37,12 +37,15 @@ def pooled_maps(
 ) -> dict[str, np.ndarray]:
     """The 2x2-averaged maps of some layers for many pictures, uint8 (N, 32, 32, 3)."""
     part = tap(model, list(layers))
-    parts: dict[str, list[np.ndarray]] = {layer: [] for layer in layers}
-    for i in range(0, len(pictures), 250):
-        x = images.preprocess(augment.enlarge(pictures[i : i + 250], size))
-        for layer, maps in zip(layers, part.predict_on_batch(x), strict=True):
-            parts[layer].append(pool(np.asarray(maps, np.float32)))
-    return {layer: np.concatenate(stack) for layer, stack in parts.items()}
+
+    def ready(some: np.ndarray) -> np.ndarray:
+        return images.preprocess(augment.enlarge(some, size))
+
+    def pooled(maps: list[np.ndarray]) -> list[np.ndarray]:
+        return [pool(each) for each in maps]
+
+    found = gradients.forward(part, pictures, 250, before=ready, after=pooled)
+    return dict(zip(layers, found, strict=True))
 
 
 def probe(train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]) -> float:

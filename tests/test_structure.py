@@ -54,6 +54,20 @@ def arrows() -> dict[str, set[str]]:
     return found
 
 
+def test_backends_are_told_apart_in_two_places() -> None:
+    """What TensorFlow, JAX and PyTorch each need of their own."""
+    own = {"tensorflow", "jax", "torch"}
+    found = set()
+    for module, path in modules().items():
+        if not module.startswith("course_utils.") or module.startswith("course_utils.training."):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            found |= {module for name in names if name.split(".")[0] in own}
+    assert found == {"course_utils.networks.gradients"}
+
+
 def room(module: str) -> str:
     """Where a module lies: a package of `course_utils`, one of its flat modules, or another folder."""
     parts = module.split(".")

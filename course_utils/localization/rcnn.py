@@ -110,10 +110,11 @@ def regions(
         `Regions`; the features are square roots of the maps averaged over 2x2 parts, float32.
     """
     x = pretrained.about(model).preprocess(warped(image, boxes, size, context))
-    maps = [gradients.forward(model, x[i : i + batch]) for i in range(0, len(x), batch)]
-    if not maps:
+    if not len(x):
         return Regions(np.zeros((0, 4)), np.zeros((0, 4 * model.output_shape[-1]), np.float32))
-    return Regions(np.asarray(boxes, np.float64), np.sqrt(np.maximum(pooled(np.concatenate(maps)), 0)))
+    return Regions(
+        np.asarray(boxes, np.float64), np.sqrt(np.maximum(pooled(gradients.forward(model, x, batch)), 0))
+    )
 
 
 # --- learning -------------------------------------------------------------------------------------------

@@ -48,8 +48,7 @@ class Located:
 
 def maps_of(backbone: keras.Model, images: np.ndarray, batch: int = 50) -> np.ndarray:
     """The backbone's maps of images (N, H, W, 3), RGB 0..255: float32 (N, h, w, c)."""
-    some = (images[i : i + batch].astype(np.float32) for i in range(0, len(images), batch))
-    return np.concatenate([gradients.forward(backbone, pictures.preprocess(each)) for each in some])
+    return gradients.forward(backbone, images, batch, before=pictures.preprocess)
 
 
 def mirrored(data: LabelledImages) -> tuple[np.ndarray, np.ndarray]:
@@ -133,7 +132,7 @@ def load(path: str | Path) -> keras.Model:
     heads, classes, size = _heads_of(values)
     model = localizer.build(backbone, classes, heads, size=size)
     weight_files.put(model, values, path)
-    card = weight_files.card(path) or weight_files.card(path.with_name("card.npz"))
+    card = weight_files.card(path)
     names = tuple(card.get("class_names", ())) or tuple(f"class {i}" for i in range(classes))
     if len(names) != classes:
         raise ValueError(

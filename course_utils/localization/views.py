@@ -40,9 +40,8 @@ def window_maps(
     backbone: keras.Model, images: Sequence[np.ndarray], windows: np.ndarray, size: int, batch: int = 32
 ) -> np.ndarray:
     """The maps of a window of each picture, (N, h, w, c) float32; the windows are squeezed to size x size."""
-    found = []
-    for i in range(0, len(windows), batch):
-        some = range(i, min(i + batch, len(windows)))
-        x = pictures.preprocess(np.stack([view(images[j], windows[j], size) for j in some]))
-        found.append(gradients.forward(backbone, x))
-    return np.concatenate(found)
+
+    def seen(some: np.ndarray) -> np.ndarray:
+        return pictures.preprocess(np.stack([view(images[i], windows[i], size) for i in some]))
+
+    return gradients.forward(backbone, np.arange(len(windows)), batch, before=seen)

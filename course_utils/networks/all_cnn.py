@@ -93,16 +93,13 @@ def build(
             f"variant={variant!r}, padding={padding!r}: there are {', '.join(VARIANTS)} and 'valid', 'same'"
         )
 
-    def convolve(x, name, filters, size, stride=1, pad="same", relu=True):  # type: ignore[no-untyped-def]
-        norm = batch_norm if relu else False
-        filters = filters if name == "conv9" else max(1, round(filters * width))
-        x = layers.Conv2D(
-            filters, size, stride, pad, name=name, kernel_initializer=initializer, use_bias=not norm
-        )(x)
-        if norm:
-            norm = layers.BatchNormalization if norm is True else norm
-            x = norm(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
-        return layers.ReLU(name=f"{name}_relu")(x) if relu and name not in linear else x
+    def convolve(x: Any, name: str, filters: int, size: int, stride: int = 1, pad: str = "same") -> Any:
+        answers = name == "conv9"
+        norm = False if answers and not last_relu else batch_norm
+        relu = name not in linear and (last_relu or not answers)
+        filters = filters if answers else max(1, round(filters * width))
+        plain = {"padding": pad, "kernel_initializer": initializer}
+        return _convolution(x, name, (filters, size, stride), plain, relu, norm)
 
     x = inputs = Input(input_shape, name="image")
     if dropout[0]:
@@ -117,7 +114,20 @@ def build(
             x = layers.Dropout(dropout[1], name=f"drop{index}")(x)
     x = convolve(x, "conv7", 192, 3, pad=padding)
     x = convolve(x, "conv8", 192, 1)
-    x = convolve(x, "conv9", classes, 1, relu=last_relu)
+    x = convolve(x, "conv9", classes, 1)
     x = layers.GlobalAveragePooling2D(name="average_pool")(x)
     x = layers.Activation("softmax", dtype="float32", name="predictions")(x)
     return Model(inputs, x, name=f"{variant}_cnn_c" if variant != "c" else "model_c")
+
+
+def _convolution(
+    x: Any, name: str, shape: tuple[int, int, int], plain: dict[str, Any], relu: bool, norm: Any
+) -> Any:
+    """A convolution of (filters, size, stride), normalized if asked, with a ReLU or without."""
+    from keras import layers
+
+    x = layers.Conv2D(*shape, name=name, use_bias=not norm, **plain)(x)
+    if norm:
+        norm = layers.BatchNormalization if norm is True else norm
+        x = norm(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x) if relu else x

@@ -217,8 +217,9 @@ def crop_scores(classifier: keras.Model, x: np.ndarray, stride: int, batch: int 
     every = np.lib.stride_tricks.sliding_window_view(x, (height, width), axis=(0, 1))[::stride, ::stride]
     rows, columns = every.shape[:2]
     row, column = np.indices((rows, columns)).reshape(2, -1)
-    answers = [
-        gradients.forward(classifier, every[row[some], column[some]].transpose(0, 2, 3, 1))
-        for some in (slice(i, i + batch) for i in range(0, rows * columns, batch))
-    ]
-    return np.concatenate(answers).reshape(rows, columns, -1)
+
+    def cut(some: np.ndarray) -> np.ndarray:
+        return every[row[some], column[some]].transpose(0, 2, 3, 1)
+
+    answers = gradients.forward(classifier, np.arange(rows * columns), batch, before=cut)
+    return answers.reshape(rows, columns, -1)

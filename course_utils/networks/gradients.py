@@ -95,16 +95,38 @@ def _torch(loss: Loss, compile: bool) -> Callable[..., tuple[Any, Any]]:
     return both
 
 
-def forward(model: keras.Model, x: np.ndarray) -> Any:
-    """Run a model once, without keeping what a gradient would need.
+def forward(
+    model: keras.Model,
+    x: np.ndarray,
+    batch: int = 32,
+    *,
+    before: Callable[[np.ndarray], np.ndarray] | None = None,
+    after: Callable[[Any], Any] | None = None,
+) -> Any:
+    """Run a model, so many pictures at a time, without keeping what a gradient would need.
 
     Args:
         model: with one output or a list of outputs.
-        x: its input, a NumPy array.
+        x: its input, a NumPy array (N, …); or what `before` makes it from.
+        batch: pictures in one pass.
+        before: what each part of x goes through first, such as `images.preprocess`; so pictures stay uint8,
+            or x is a row of numbers, and each part of the input is made when its turn comes.
+        after: what each part of the output goes through before all are joined, such as an argmax.
 
     Returns:
-        The output as a float32 NumPy array, or a list of them.
+        The output as a float32 NumPy array, or a list of them; with `after`, what that returned, joined.
     """
+    parts = []
+    for start in range(0, max(len(x), 1), batch):
+        part = x[start : start + batch]
+        answer = _one_pass(model, part if before is None else before(part))
+        parts.append(answer if after is None else after(answer))
+    if isinstance(parts[0], list):
+        return [np.concatenate(each) for each in zip(*parts, strict=True)]
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def _one_pass(model: keras.Model, x: np.ndarray) -> Any:
     import keras
     from keras import ops
 

@@ -38,7 +38,7 @@ def read(head: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """
     path = Path(head).expanduser()
     path = path if path.suffix else weight_files.shipped(str(head))
-    values, card = weight_files.read(path), weight_files.card_of_run(path)
+    values, card = weight_files.read(path), weight_files.card(path)
     check(card, path)
     return values, card
 

@@ -302,15 +302,7 @@ def load_all_cnn(
     from course_utils.datasets import cifar10
     from course_utils.networks import all_cnn
 
-    card: dict[str, Any] = {}
-    values: Mapping[str, np.ndarray] = {}
-    if weights is not None:
-        path = (
-            weight_files.shipped("all_cnn") if weights in ("course", "auto") else Path(weights).expanduser()
-        )
-        values, card = foreign.read_matelabs(path) or {}, weight_files.card_of_run(path)
-        card = foreign.MATELABS | card if values else card
-        values = values or weight_files.read(path)
+    values, card, title = _all_cnn_file(weights)
     settings = card.get("recipe", {})
     model = all_cnn.build(
         settings.get("variant", variant),
@@ -319,16 +311,12 @@ def load_all_cnn(
         linear=settings.get("linear", ()),
         input_shape=input_shape,
     )
-    title = "random weights (All-CNN-C)"
-    if weights is not None:
-        if "conv9_kernel" not in values:
-            raise ValueError(f"{path} holds another network than All-CNN-C: it has no layer conv9")
-        weight_files.put(model, values, path.name)
-        title = str(card.get("title", path.name))
+    if values:
+        weight_files.put(model, values, title if weights is None else Path(weights).name)
     mean = np.array(card.get("mean", cifar10.MEAN), np.float32)
     deviation = np.array(card.get("deviation", cifar10.DEVIATION), np.float32)
     facts = About(
-        name=title,
+        name=str(card.get("title", title)),
         weights="random" if weights is None else str(weights),
         preprocess=lambda images: (np.asarray(images, np.float32) - mean) / deviation,
         deprocess=lambda x: np.asarray(x, np.float32) * deviation + mean,
@@ -337,6 +325,19 @@ def load_all_cnn(
         card=MappingProxyType(card),
     )
     return remember(model, facts)
+
+
+def _all_cnn_file(weights: str | Path | None) -> tuple[Mapping[str, np.ndarray], dict[str, Any], str]:
+    """The weights, their card, and what they are called where the card does not say it."""
+    if weights is None:
+        return {}, {}, "random weights (All-CNN-C)"
+    path = weight_files.shipped("all_cnn") if weights in ("course", "auto") else Path(weights).expanduser()
+    values, card = foreign.read_matelabs(path) or {}, weight_files.card(path)
+    card = foreign.MATELABS | card if values else card
+    values = values or weight_files.read(path)
+    if "conv9_kernel" not in values:
+        raise ValueError(f"{path} holds another network than All-CNN-C: it has no layer conv9")
+    return values, card, path.name
 
 
 # --- answers --------------------------------------------------------------------------------------------
@@ -413,11 +414,13 @@ def classify(
     batch: list[Any] = [images] if getattr(images, "ndim", 0) == 3 else list(images)
     sides = np.array([side_for(model, image) for image in batch], int)
     answers: dict[int, Any] = {}
+
+    def ready(some: np.ndarray) -> np.ndarray:
+        return prepare(model, [batch[i] for i in some], how)
+
     for side in np.unique(sides):
         alike = np.flatnonzero(sides == side)
-        for some in (alike[i : i + 16] for i in range(0, len(alike), 16)):
-            x = prepare(model, [batch[i] for i in some], how)
-            answers |= dict(zip(some, gradients.forward(model, x), strict=True))
+        answers |= dict(zip(alike, gradients.forward(model, alike, 16, before=ready), strict=True))
     return [_ranked(answers[i], about(model), top) for i in range(len(batch))]
 
 

@@ -196,7 +196,6 @@ def put(
     return model
 
 
-@cache
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -205,14 +204,28 @@ def _json(path: Path) -> Any:
 
 
 def card(path: str | Path) -> dict[str, Any]:
-    """The model card beside a weight file (`NAME.json`), or an empty one."""
-    beside = Path(path).with_suffix(".json")
-    return dict(_json(beside)) if beside.is_file() else {}
+    """The model card of a weight file: `NAME.json` beside it, or `card.json` of its run; or an empty one."""
+    path = Path(path)
+    found = [each for each in (path.with_suffix(".json"), path.with_name("card.json")) if each.is_file()]
+    return dict(_json(found[0])) if found else {}
 
 
-def card_of_run(path: str | Path) -> dict[str, Any]:
-    """The card `NAME.json` beside shipped weights, or `card.json` beside the weights of a run."""
-    return card(path) or card(Path(path).with_name("card.npz"))
+def find(weights: str | Path) -> Path:
+    """The file that is meant: a path, or a bare name of weights that ship, such as "all_cnn".
+
+    Raises:
+        FileNotFoundError: a name that does not ship; the message says which do.
+    """
+    path = Path(weights).expanduser()
+    if path.suffix or path.name != str(weights) or path.exists():
+        return path
+    there = runtime.shipped(f"weights/{weights}.npz")
+    if not there.is_file():
+        names = ", ".join(sorted(each.stem for each in there.parent.glob("*.npz")))
+        raise FileNotFoundError(
+            f"no weights {str(weights)!r}: give the file that `course train` wrote, or one of {names}"
+        )
+    return there
 
 
 def shipped(name: str) -> Path:
@@ -227,6 +240,7 @@ def shipped(name: str) -> Path:
     return path
 
 
+@cache
 def class_table(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """WordNet ids and names of the classes from a shipped list such as "tiny_imagenet_classes.json"."""
     path = runtime.shipped(name)

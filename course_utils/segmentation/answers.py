@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +37,7 @@ def load(weights: str | Path = "fcn8s_camvid") -> keras.Model:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or of another network.
     """
-    path = _path(weights)
+    path = weight_files.find(weights)
     if path.suffix == ".caffemodel":
         return fcn_voc.load_fcn(path)
     values = weight_files.read(path)
@@ -49,7 +48,7 @@ def load(weights: str | Path = "fcn8s_camvid") -> keras.Model:
             f"{path} holds the weights of another network ({error}): `course train fcn` makes fitting ones"
         ) from error
     weight_files.put(model, values, path)
-    card = weight_files.card(path) or _card_beside(path)
+    card = weight_files.card(path)
     names = tuple(card.get("class_names", ()))
     facts = pretrained.About(
         name=str(card.get("title", path.name)),
@@ -58,25 +57,6 @@ def load(weights: str | Path = "fcn8s_camvid") -> keras.Model:
         card=MappingProxyType(card),
     )
     return pretrained.remember(model, facts)
-
-
-def _path(weights: str | Path) -> Path:
-    """The file that is meant: a path, or a bare name of weights that ship."""
-    path, name = Path(weights).expanduser(), str(weights)
-    if path.suffix or path.name != name or path.exists():
-        return path
-    try:
-        return weight_files.shipped(name)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"no weights {name!r}: give the file that `course train fcn` wrote, or fcn8s_camvid, "
-            "which a clone of the course has"
-        ) from error
-
-
-def _card_beside(path: Path) -> dict[str, Any]:
-    card = path.with_name("card.json")
-    return json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
 
 
 def scores(model: keras.Model, image: np.ndarray) -> np.ndarray:

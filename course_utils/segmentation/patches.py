@@ -99,11 +99,12 @@ def pixel_by_pixel(model: keras.Model, picture: np.ndarray, batch: int = 4096) -
     height, width = picture.shape[:2]
     windows = _windows(normalize(picture), model.input_shape[1])
     rows, columns = (grid.ravel() for grid in np.mgrid[:height, :width])
-    parts = [
-        gradients.forward(model, windows[rows[i : i + batch], columns[i : i + batch]].transpose(0, 2, 3, 1))
-        for i in range(0, height * width, batch)
-    ]
-    return np.concatenate(parts).reshape(height, width, -1)
+
+    def cut(some: np.ndarray) -> np.ndarray:
+        return windows[rows[some], columns[some]].transpose(0, 2, 3, 1)
+
+    answers = gradients.forward(model, np.arange(height * width), batch, before=cut)
+    return answers.reshape(height, width, -1)
 
 
 def in_one_pass(converted: keras.Model, picture: np.ndarray, side: int = SIDE) -> np.ndarray:

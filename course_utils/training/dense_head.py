@@ -124,8 +124,7 @@ def load(weights: str | Path = "dense_head") -> keras.Model:
         FileNotFoundError: there are none.
         ValueError: they were trained on another backbone than the course's present one.
     """
-    named = not str(weights).endswith(".npz")
-    path = weight_files.shipped(str(weights)) if named else Path(weights)
+    path = weight_files.find(weights)
     card = weight_files.card(path)
     if card and card["backbone_sha256"] != _backbone_sha256():
         raise ValueError(f"{path} belongs to other weights of the course's VGG-16: `course train dense-head`")
@@ -147,8 +146,7 @@ def _backbone_sha256() -> str:
 
 def features(backbone: keras.Model, x: np.ndarray, batch: int = 128) -> np.ndarray:
     """Block 5 of windows, flattened: uint8 (n, 64, 64, 3) -> float32 (n, values)."""
-    ready = (images.preprocess(x[i : i + batch]) for i in range(0, len(x), batch))
-    return np.concatenate([gradients.forward(backbone, part).reshape(len(part), -1) for part in ready])
+    return gradients.forward(backbone, x, batch, before=images.preprocess).reshape(len(x), -1)
 
 
 # --- the run --------------------------------------------------------------------------------------------

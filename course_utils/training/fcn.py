@@ -20,7 +20,7 @@ import numpy as np
 from course_utils import runtime, segmentation, training
 from course_utils.datasets import augment, masks_from_folders, scenes, voc
 from course_utils.datasets.labelled import IGNORED, LabelledImages
-from course_utils.networks import convert, fcn, pretrained, vgg16, weight_files
+from course_utils.networks import convert, fcn, gradients, pretrained, vgg16, weight_files
 from course_utils.pictures import images
 from course_utils.segmentation import answers, patches
 
@@ -315,15 +315,17 @@ def _started(recipe: Recipe, classes: int) -> keras.Model:
 def confusion(model: keras.Model, pair: Pair, classes: int, zoom: float = 1.0, batch: int = 8) -> np.ndarray:
     """The confusion matrix of a model on pictures of one size, in batches."""
     x, y = pair
-    total = np.zeros((classes, classes), np.int64)
     size = (x.shape[1], x.shape[2])
     inner = answers.zoomed(size, zoom)
-    for i in range(0, len(x), batch):
-        part = x[i : i + batch] if inner == size else images.resize(x[i : i + batch], inner)
-        logits = np.asarray(model.predict_on_batch(images.preprocess(part)), np.float32)
-        logits = logits if inner == size else images.resize(logits, size)
-        total += segmentation.confusion_matrix(y[i : i + batch], logits.argmax(-1), classes)
-    return total
+
+    def ready(part: np.ndarray) -> np.ndarray:
+        return images.preprocess(part if inner == size else images.resize(part, inner))
+
+    def labels(logits: np.ndarray) -> np.ndarray:
+        return (logits if inner == size else images.resize(logits, size)).argmax(-1)
+
+    found = gradients.forward(model, x, batch, before=ready, after=labels)
+    return segmentation.confusion_matrix(y, found, classes)
 
 
 class Fcn(training.Trainer[Recipe]):
