@@ -107,6 +107,27 @@ def test_forward_gives_arrays() -> None:
     np.testing.assert_array_equal(several[1], answer)
 
 
+def test_forward_in_parts_is_forward_at_once() -> None:
+    """Input made part by part from a row of numbers, output joined; several outputs alike; nothing at all."""
+    model = vgg16.build(1 / 32, include_top=False)
+    x = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), np.uint8)
+    at_once = gradients.forward(model, x.astype(np.float32))
+    asked = []
+
+    def some(numbers: np.ndarray) -> np.ndarray:
+        asked.append(len(numbers))
+        return x[numbers].astype(np.float32)
+
+    parts = gradients.forward(model, np.arange(5), 2, before=some)
+    np.testing.assert_allclose(parts, at_once, rtol=1e-4, atol=1e-5)
+    assert asked == [2, 2, 1]
+    best = gradients.forward(model, np.arange(5), 2, before=some, after=lambda maps: maps.argmax(-1))
+    np.testing.assert_array_equal(best, parts.argmax(-1))
+    two = gradients.forward(tap(model, ["block1_conv1", "block1_pool"]), x.astype(np.float32), 2)
+    assert [len(each) for each in two] == [5, 5]
+    assert gradients.forward(model, np.zeros((0, 32, 32, 3), np.float32)).shape[0] == 0
+
+
 def test_mixed_precision_keeps_the_inputs_type() -> None:
     from keras import ops
 

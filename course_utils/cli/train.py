@@ -22,6 +22,7 @@ from course_utils.cli import _recipe_options
 
 if TYPE_CHECKING:
     from course_utils.training import Trainer
+    from course_utils.training.fcn import Samples
 
 Data = Annotated[Path, typer.Option(help="Folder with the pictures.", exists=True, file_okay=False)]
 
@@ -90,18 +91,13 @@ def fcn(
 
     A mask is a grey or palette PNG whose pixels are class numbers; 255 is not judged.
     """
-    from course_utils.training.fcn import Fcn, from_folders, from_scenes, from_voc
+    from course_utils.training.fcn import Fcn, from_folders, from_scenes
 
     given, judged = folders(images, masks, val_images, val_masks, data)
     if voc and (given or classes or ignore):
         raise ValueError("--voc brings pictures, masks and classes with it: give it alone")
     if voc:
-        side = pixels(size) or 256
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always", UserWarning)
-            samples = from_voc(voc, split, (side, side) if isinstance(side, int) else side, recipe.seed)
-        for each in said:
-            typer.echo(f"note: {each.message}")
+        samples = _from_voc(voc, split, pixels(size) or 256, recipe.seed)
     elif given is None:
         samples = from_scenes(seed=recipe.seed)
     else:
@@ -111,6 +107,18 @@ def fcn(
     x, y = len(samples.train[0]), len(samples.validation[0])
     typer.echo(f"{x} pictures to train, {y} to judge by, {len(samples.class_names)} classes")
     return Fcn(recipe, samples, name=name, terms=terms)
+
+
+def _from_voc(folder: Path, split: str, size: int | tuple[int, int], seed: int) -> Samples:
+    """PASCAL VOC's pictures; what is wrong with some of them is said in a line each."""
+    from course_utils.training.fcn import from_voc
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        samples = from_voc(folder, split, (size, size) if isinstance(size, int) else size, seed)
+    for each in said:
+        typer.echo(f"note: {each.message}")
+    return samples
 
 
 def dense_head(recipe: Any) -> Trainer:
@@ -235,8 +243,8 @@ def typed(parameters: list[inspect.Parameter], given: dict[str, Any]) -> str:
     """What was given beside the recipe, for a record: without what changes no weights, folders as DIR."""
     words = []
     for each in parameters:
-        value, (called,) = given[each.name], each.annotation.__metadata__
-        option = (called.param_decls or [f"--{each.name.replace('_', '-')}"])[0]
+        value, (told,) = given[each.name], each.annotation.__metadata__
+        option = told.default if isinstance(told.default, str) else f"--{each.name.replace('_', '-')}"
         if each.name in UNTOLD or value == each.default:
             continue
         for part in value if isinstance(value, list) else [value]:

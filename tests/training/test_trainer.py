@@ -51,9 +51,16 @@ def test_a_record_names_what_matters():
 
     parameters = train_cli._parameters(train_cli.fcn)
     given = {each.name: each.default for each in parameters}
-    given |= {"images": Path("/here"), "classes": "a,b", "ignore": [9, 10], "terms": "t", "name": "n"}
+    given |= {
+        "images": Path("/here"),
+        "classes": "a,b",
+        "ignore": [9, 10],
+        "split": "val",
+        "terms": "t",
+        "name": "n",
+    }
     said = train_cli.typed(parameters, given)
-    assert said == "--images DIR --classes a,b --ignore 9 --ignore 10"
+    assert said == "--images DIR --set val --classes a,b --ignore 9 --ignore 10"
 
 
 def test_settings_that_cannot_be_are_refused():
