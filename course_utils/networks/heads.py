@@ -36,8 +36,7 @@ def read(head: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or was trained on another trunk.
     """
-    path = Path(head).expanduser()
-    path = path if path.suffix else weight_files.shipped(str(head))
+    path = weight_files.find(head)
     values, card = weight_files.read(path), weight_files.card(path)
     check(card, path)
     return values, card
