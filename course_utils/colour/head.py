@@ -1,0 +1,193 @@
+"""The head that gives colour to hypercolumns, and how to run it without building them. Notebook 09.
+
+A frozen VGG-16 looks at the grey picture. Each pixel's hypercolumn, and behind it the mean of the last maps
+over the whole picture, goes through two small dense layers to two answers: a colour by regression (as in
+Ryan Dahl's automatic colourization, 2016), and a score for each of some 250 colours (as Zhang, Isola and
+Efros 2016; Larsson, Maire and Shakhnarovich 2016 take exactly these hypercolumns).
+
+The first layer is a product with a matrix, so it is taken on the small maps, and its results are stretched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from course_utils import hypercolumns
+from course_utils.networks import gradients, pretrained, weight_files
+from course_utils.pictures import images
+
+from . import lab
+from .bins import Bins
+
+if TYPE_CHECKING:
+    import keras
+
+LAYERS = ("block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3")
+"""The layers 3, 8, 15, 22 and 29 of Perone's post."""
+DEPTH = 64 + 128 + 256 + 512 + 512
+WHOLE = "mean of block 5"
+SCALE = 30.0
+"""The regression's outputs are a and b divided by this, so that they are of the order of 1."""
+UNIT = 64.0
+"""The first layer's kernel is for hypercolumns divided by this: so its values are no smaller than float16 can hold."""
+MULTIPLE = 16
+"""Sides of what the trunk sees are multiples of this: then every map covers exactly the picture."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the head says about a grid of places on a picture.
+
+    Attributes:
+        ab: (h, w, 2) float32, the regression's colour.
+        scores: (h, w, Q) float32, logits of the bins.
+    """
+
+    ab: np.ndarray
+    scores: np.ndarray
+
+
+def build(bins: int, units: int = 256, hidden: int = 128, dropout: float = 0.0) -> keras.Model:
+    """The head as a network of its own: (N, 1984) -> (N, 2 + bins).
+
+    Args:
+        bins: the number Q of colours.
+        units, hidden: of the two layers.
+        dropout: behind the first, in training.
+
+    Returns:
+        A Keras model with the layers "mix", "hidden", "ab" and "bins"; the output is a and b over `SCALE`,
+        then the logits.
+    """
+    from keras import Input, Model, layers
+
+    inputs = Input((DEPTH + 512,), name="hypercolumn")
+    x = layers.Rescaling(1 / UNIT)(inputs)
+    x = layers.Dense(units, activation="relu", kernel_initializer="he_normal", name="mix")(x)
+    x = layers.Dropout(dropout)(x) if dropout else x
+    x = layers.Dense(hidden, activation="relu", kernel_initializer="he_normal", name="hidden")(x)
+    outputs = [layers.Dense(2, name="ab", dtype="float32")(x)]
+    outputs += [layers.Dense(bins, name="bins", dtype="float32")(x)]
+    return Model(inputs, layers.Concatenate(name="answer", dtype="float32")(outputs), name="colours")
+
+
+def load(weights: str | Path = "colours") -> keras.Model:
+    """The trained head.
+
+    Args:
+        weights: the name of weights that ship, or the `weights.npz` of a run of `course train colour`.
+
+    Returns:
+        The model of `build`; `pretrained.about(model).card` is its card.
+
+    Raises:
+        FileNotFoundError: there are none.
+        ValueError: the file is damaged, or holds another network.
+    """
+    named = not str(weights).endswith(".npz")
+    path = weight_files.shipped(str(weights)) if named else Path(weights).expanduser()
+    values = weight_files.read(path)
+    card = weight_files.card(path) or weight_files.card(path.with_name("card.npz"))
+    if "mix_kernel" not in values or "bins" not in card:
+        raise ValueError(f"{path} is no head that colours (or its card is missing): `course train colour`")
+    model = build(len(card["bins"]["prior"]), values["mix_bias"].size, values["hidden_bias"].size)
+    weight_files.put(model, values, path)
+    facts = pretrained.About(
+        name=str(card.get("title", path.name)), weights=str(weights), card=MappingProxyType(card)
+    )
+    return pretrained.remember(model, facts)
+
+
+def bins_of(head: keras.Model) -> Bins:
+    """The colours that a head's scores stand for."""
+    return Bins.from_card(pretrained.about(head).card)
+
+
+def load_trunk(weights: str | Path = "auto") -> keras.Model:
+    """The frozen network below the head: VGG-16 up to its last convolution, for pictures of any size."""
+    return pretrained.load_vgg16(weights, until=LAYERS[-1])
+
+
+# --- hypercolumns of grey pictures ----------------------------------------------------------------------
+
+
+def working_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """The size at which the trunk sees a picture: its longer side about `side`, both multiples of 16."""
+    scale = side / max(size)
+    height, width = (max(2, round(n * scale / MULTIPLE)) * MULTIPLE for n in size)
+    return height, width
+
+
+def maps_of(trunk: keras.Model, pictures: np.ndarray) -> list[dict[str, np.ndarray]]:
+    """The maps that a head needs, of pictures of one size.
+
+    Args:
+        trunk: of `load_trunk`.
+        pictures: (N, H, W, 3) RGB 0..255; only their lightness is used. H and W multiples of 16.
+
+    Returns:
+        For each picture {layer: (h, w, c)} and, as `WHOLE`, the mean of the last maps (512,).
+    """
+    x = np.stack([images.preprocess(lab.grey(picture)) for picture in pictures])
+    stacks = gradients.forward(_taps(trunk), x)
+    means = stacks[-1].mean(axis=(1, 2))
+    return [
+        dict(zip((*LAYERS, WHOLE), (*(stack[i] for stack in stacks), means[i]), strict=True))
+        for i in range(len(pictures))
+    ]
+
+
+def _taps(trunk: keras.Model) -> Any:
+    from course_utils import features
+
+    return features.tap(trunk, LAYERS)
+
+
+def columns(trunk: keras.Model, picture: np.ndarray, side: int = 224, grid: int = 2) -> hypercolumns.Factored:
+    """The hypercolumns of a grey picture, not built.
+
+    Args:
+        trunk: of `load_trunk`.
+        picture: (H, W, 3) RGB 0..255, or (H, W) grey 0..255.
+        side: the longer side at which the trunk sees it.
+        grid: every so many of these pixels have a place of their own.
+
+    Returns:
+        A `Factored` of 1,984 channels with the grid's size.
+    """
+    small = working_size(picture.shape[:2], side)
+    maps = maps_of(trunk, images.resize(images.read(picture), small)[None])[0]
+    return hypercolumns.Factored(maps, (small[0] // grid, small[1] // grid))
+
+
+# --- the head on them -----------------------------------------------------------------------------------
+
+
+def answer(head: keras.Model, factored: hypercolumns.Factored) -> Answer:
+    """Run the head on every place of a picture.
+
+    The first layer's products are taken on the small maps and stretched band by band: neither the
+    hypercolumns nor the layer's values for the whole picture are ever in memory.
+
+    Args:
+        head: of `load`.
+        factored: of `columns`.
+    """
+    values = weight_files.of(head)
+    raw, away = factored.raw(values["mix_kernel"] / UNIT)
+    bias = values["mix_bias"] - away
+    grid = factored.grid
+    wide = grid.widen(raw)
+    out = np.empty((grid.pixels, 2 + values["bins_bias"].size), np.float32)
+    for band in grid.bands:
+        x = np.maximum(grid.products(band, wide, raw) + bias, 0)
+        x = np.maximum(x @ values["hidden_kernel"] + values["hidden_bias"], 0)
+        for name, part in (("ab", np.s_[:, :2]), ("bins", np.s_[:, 2:])):
+            out[band.pixels][part] = x @ values[f"{name}_kernel"] + values[f"{name}_bias"]
+    out = out.reshape(*factored.size, -1)
+    return Answer(out[..., :2] * SCALE, out[..., 2:])
