@@ -3,11 +3,23 @@
 from .bins import Bins
 from .colourizing import VIVID, colourize, paint
 from .film import Settings, colourize_film, steadied
-from .head import LAYERS, WHOLE, Answer, answer, bins_of, build, columns, load, load_trunk, maps_of, working_size
+from .head import (
+    LAYERS,
+    WHOLE,
+    Answer,
+    answer,
+    bins_of,
+    build,
+    columns,
+    load,
+    load_trunk,
+    maps_of,
+    working_size,
+)
 from .hints import Hint, Hints
 from .lab import grey, lightness, to_lab, to_rgb, with_colour
-from .measures import ab_rmse, area, flicker, judge, psnr, within
-from .steady import Steady, carried, confidence, flow
+from .measures import ab_rmse, area, judge, psnr, within
+from .steady import Steady, carried, confidence, flicker, flow
 
 __all__ = [
     "LAYERS",

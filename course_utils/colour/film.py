@@ -1,4 +1,4 @@
-"""Black-and-white film in, colour film out: in batches, steady in time, and going on where it stopped. Notebook 09.
+"""Black-and-white film in, colour film out: in batches, steady, going on where it stopped. Notebook 09.
 
 First the network colours every frame, in batches; its answers, small maps of a and b, are kept in files.
 Then the film is read again, the colours are carried along the motion, laid over the frames and written.

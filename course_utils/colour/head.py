@@ -34,7 +34,7 @@ WHOLE = "mean of block 5"
 SCALE = 30.0
 """The regression's outputs are a and b divided by this, so that they are of the order of 1."""
 UNIT = 64.0
-"""The first layer's kernel is for hypercolumns divided by this: so its values are no smaller than float16 can hold."""
+"""The first layer takes hypercolumns divided by this, so that float16 can hold its kernel."""
 MULTIPLE = 16
 """Sides of what the trunk sees are multiples of this: then every map covers exactly the picture."""
 
@@ -143,9 +143,9 @@ def maps_of(trunk: keras.Model, pictures: np.ndarray) -> list[dict[str, np.ndarr
 
 
 def _taps(trunk: keras.Model) -> Any:
-    from course_utils import features
+    from course_utils.features import maps
 
-    return features.tap(trunk, LAYERS)
+    return maps.tap(trunk, LAYERS)
 
 
 def columns(trunk: keras.Model, picture: np.ndarray, side: int = 224, grid: int = 2) -> hypercolumns.Factored:
@@ -189,5 +189,5 @@ def answer(head: keras.Model, factored: hypercolumns.Factored) -> Answer:
         x = np.maximum(x @ values["hidden_kernel"] + values["hidden_bias"], 0)
         for name, part in (("ab", np.s_[:, :2]), ("bins", np.s_[:, 2:])):
             out[band.pixels][part] = x @ values[f"{name}_kernel"] + values[f"{name}_bias"]
-    out = out.reshape(*factored.size, -1)
-    return Answer(out[..., :2] * SCALE, out[..., 2:])
+    whole = out.reshape(*factored.size, -1)
+    return Answer(whole[..., :2] * SCALE, whole[..., 2:])

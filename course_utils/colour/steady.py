@@ -65,10 +65,14 @@ def carried(values: np.ndarray, motion: np.ndarray) -> np.ndarray:
     height, width = motion.shape[:2]
     x = motion[..., 0] + np.arange(width, dtype=np.float32)
     y = motion[..., 1] + np.arange(height, dtype=np.float32)[:, None]
-    return cv2.remap(np.ascontiguousarray(values, np.float32), x, y, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+    return cv2.remap(
+        np.ascontiguousarray(values, np.float32), x, y, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
+    )
 
 
-def confidence(now: np.ndarray, before: np.ndarray, motion: np.ndarray, tolerance: float = 12.0) -> np.ndarray:
+def confidence(
+    now: np.ndarray, before: np.ndarray, motion: np.ndarray, tolerance: float = 12.0
+) -> np.ndarray:
     """How far a motion is to be trusted: float32 (h, w), 0..1.
 
     1 where the carried frame looks like the present one, falling with the difference of lightness around

@@ -96,7 +96,9 @@ def check_greying(answer: Any) -> None:
         right = float(np.linalg.norm(mean) / each.mean())
         given = number(call(answer, ab), "The share")
         mistakes = {
-            "that is the vividness of the mean colour; divide it by the mean vividness.": np.linalg.norm(mean),
+            "that is the vividness of the mean colour; divide it by the mean vividness.": np.linalg.norm(
+                mean
+            ),
             "that is the mean vividness; it stands below the line.": each.mean(),
             "the fraction stands on its head: a share of 1 means that nothing was lost.": 1 / right,
             "what is lost is 1 minus the share; the share that is left is asked for.": 1 - right,
@@ -104,9 +106,7 @@ def check_greying(answer: Any) -> None:
                 mean
             ).sum()
             / np.abs(ab).sum(axis=1).mean(),
-            "below the line stands the mean of the lengths, not the root of their mean square.": np.linalg.norm(
-                mean
-            )
+            "below the line stands the mean length, not the root of the mean square.": np.linalg.norm(mean)
             / np.sqrt((each**2).mean()),
             "above the line stands the length of the mean, not the mean of the lengths: 1 always.": 1.0,
             "the mean is taken over the pixels, the first axis.": np.linalg.norm(ab.mean(axis=1))
@@ -130,7 +130,7 @@ GREYING = Exercise(
         "stands on its head": lambda ab: 1 / greying(ab),
         "the share that is left": lambda ab: 1 - greying(ab),
         "not their sum": lambda ab: np.abs(ab.mean(axis=0)).sum() / np.abs(ab).sum(axis=1).mean(),
-        "root of their mean square": lambda ab: (
+        "root of the mean square": lambda ab: (
             np.linalg.norm(ab.mean(axis=0)) / np.sqrt((ab**2).sum(axis=1).mean())
         ),
         "1 always": lambda ab: 1.0,
@@ -161,7 +161,7 @@ def check_class_weights(answer: Any) -> None:
         given = array(call(answer, prior, balance), (count,), "The result")
         mistakes = {
             "These are 1 over the mixture. Scale them so that their mean over the pixels is 1.": 1 / mixture,
-            "The mixture itself is large for frequent colours. Rare ones shall count more: 1 over it.": mixture
+            "The mixture is large for frequent colours. Rare ones shall count more: 1 over it.": mixture
             / (mixture * prior).sum(),
             "Their mean over the *bins* is 1. Over the pixels each bin counts with its prior.": (1 / mixture)
             / (1 / mixture).mean(),
@@ -280,8 +280,8 @@ ANNEALED_MEAN = Exercise(
     id="09.4",
     title="one colour from many scores",
     name="annealed_mean",
-    hint="Divide by the temperature, subtract the largest (large scores overflow), `np.exp`, divide by the sum, "
-    "`@ centres`.",
+    hint="Divide by the temperature, subtract the largest score (large ones overflow), `np.exp`, "
+    "divide by the sum, `@ centres`.",
     after="Temperature 1 is the mean, careful and grey; near 0 the favourite, vivid and spotty.",
     check=check_annealed_mean,
     solution=annealed_mean,
@@ -357,17 +357,14 @@ HEAR = Exercise(
         "not by how many there are": lambda ab, v, c: (ab + v @ c) / (1 + len(c)),
         "its `ab` is missing": lambda ab, v, c: v @ c / (1 + v.sum(axis=-1, keepdims=True)),
         "Only the loudest": lambda ab, v, c: (
-            (ab + v.max(axis=-1, keepdims=True) * c[v.argmax(axis=-1)])
-            / (1 + v.max(axis=-1, keepdims=True))
+            (ab + v.max(axis=-1, keepdims=True) * c[v.argmax(axis=-1)]) / (1 + v.max(axis=-1, keepdims=True))
         ),
         "unweighted": lambda ab, v, c: (ab + c.sum(axis=0)) / (1 + v.sum(axis=-1, keepdims=True)),
         "over the picture": lambda ab, v, c: (ab + v @ c) / (1 + v.sum()),
         "Not the mean of all voices": lambda ab, v, c: ab,
     },
     right=lambda: [
-        lambda ab, v, c: (
-            (ab + np.einsum("hwk,kc->hwc", v, c)) / (1 + np.einsum("hwk->hw", v))[..., None]
-        ),
+        lambda ab, v, c: (ab + np.einsum("hwk,kc->hwc", v, c)) / (1 + np.einsum("hwk->hw", v))[..., None],
         lambda ab, v, c: ab + (v[..., None] * (c - ab[..., None, :])).sum(-2) / (1 + v.sum(-1))[..., None],
     ],
 )
@@ -464,19 +461,21 @@ CLINIC = Exercise(
     after="Three mistakes that raise no error. Look at your pictures before you look at your losses.",
     check=check_bugs,
     solution='mistakes = {"first": "ranges", "second": "channels", "third": "gamma"}',
-    wrong=lambda: {
-        f"The {next(name for name in BUGS if dict(zip(BUGS, order, strict=True))[name] != BUGS[name])} "
-        f"is not {next(v for k, v in zip(BUGS, order, strict=True) if v != BUGS[k])}": dict(
-            zip(BUGS, order, strict=True)
-        )
-        for order in permutations(TELLS)
-        if dict(zip(BUGS, order, strict=True)) != BUGS
-    }
-    | {
-        "A dictionary": ["ranges", "channels", "gamma"],
-        "third is missing": {"first": "ranges", "second": "channels"},
-        "choose among": {"first": "blur", "second": "channels", "third": "gamma"},
-    },
+    wrong=lambda: (
+        {
+            f"The {next(name for name in BUGS if dict(zip(BUGS, order, strict=True))[name] != BUGS[name])} "
+            f"is not {next(v for k, v in zip(BUGS, order, strict=True) if v != BUGS[k])}": dict(
+                zip(BUGS, order, strict=True)
+            )
+            for order in permutations(TELLS)
+            if dict(zip(BUGS, order, strict=True)) != BUGS
+        }
+        | {
+            "A dictionary": ["ranges", "channels", "gamma"],
+            "third is missing": {"first": "ranges", "second": "channels"},
+            "choose among": {"first": "blur", "second": "channels", "third": "gamma"},
+        }
+    ),
     right=lambda: [
         dict(sorted(BUGS.items())),
         {**BUGS, "third": "".join(["gam", "ma"])},

@@ -1,4 +1,4 @@
-"""Films: frames in, frames out, through OpenCV; the sound through ffmpeg where it is installed. Notebook 09."""
+"""Films: frames in, frames out, by OpenCV; the sound by ffmpeg where it is installed. Notebook 09."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def look(path: str | Path) -> Film:
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(f"no film {path} (looked from {Path.cwd()}): check the spelling and the folder")
+        raise FileNotFoundError(
+            f"no film {path} (looked from {Path.cwd()}): check the spelling and the folder"
+        )
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty (0 bytes): the copy or download failed; fetch it again")
     with runtime.quiet_stderr():

@@ -15,7 +15,6 @@ import numpy as np
 
 from course_utils import colour, files
 from course_utils.hypercolumns import Axis
-from course_utils.networks import gradients
 from course_utils.pictures import images
 
 if TYPE_CHECKING:
@@ -149,9 +148,7 @@ def square(picture: np.ndarray, group: Group) -> np.ndarray:
     return images.to_uint8(picture[top : top + group.side, left : left + group.side])
 
 
-def sample(
-    trunk: keras.Model, pictures: np.ndarray, pixels: int, rng: np.random.Generator
-) -> Samples:
+def sample(trunk: keras.Model, pictures: np.ndarray, pixels: int, rng: np.random.Generator) -> Samples:
     """Hypercolumns and colours of random pixels.
 
     Args:
@@ -166,7 +163,8 @@ def sample(
         rows, columns = rng.integers(0, side, (2, len(batch), pixels))
         true = np.stack([colour.to_lab(picture) for picture in batch])
         maps = colour.maps_of(trunk, batch)
-        read = np.stack([_read(each, *place, side) for each, *place in zip(maps, rows, columns, strict=True)])
+        places = zip(maps, rows, columns, strict=True)
+        read = np.stack([_read(each, row, column, side) for each, row, column in places])
         means = np.stack([each[colour.WHOLE] for each in maps])
         here = true[np.arange(len(batch))[:, None], rows, columns]
         parts.append((read, means, here[..., 1:], here[..., 0]))

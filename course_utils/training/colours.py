@@ -196,9 +196,7 @@ def _batches(
     return one_epoch
 
 
-def _folded(
-    model: keras.Model, shift: np.ndarray, scale: np.ndarray, bins: colour.Bins
-) -> keras.Model:
+def _folded(model: keras.Model, shift: np.ndarray, scale: np.ndarray, bins: colour.Bins) -> keras.Model:
     """The head as it ships: for hypercolumns as they are, the standardization folded into its first layer."""
     values = dict(weight_files.of(model))
     kernel = values["mix_kernel"] * (UNIT / scale)[:, None]
@@ -244,7 +242,7 @@ def _finish(
     minutes: float,
     ship: bool,
 ) -> dict[str, Any]:
-    """Measure the head as it ships (float16 weights, run in float32) on the photographs that were kept out."""
+    """Measure the head as it ships (float16 weights, run in float32) on photographs that were kept out."""
     runtime.start(recipe.seed, "float32")
     path = weight_files.save(out / "weights.npz", weights)
     if path.stat().st_size > LARGEST_MB * 1e6:
@@ -252,7 +250,10 @@ def _finish(
     model = colour.build(len(bins), recipe.units, recipe.hidden)
     weight_files.put(model, weight_files.read(path), path)
     metrics = {key.removeprefix("val_"): value for key, value in judged(model, held, bins).items()}
-    grey = {"area": measures.area(0 * held.ab, held.ab), "balanced": measures.area(0 * held.ab, held.ab, bins)}
+    grey = {
+        "area": measures.area(0 * held.ab, held.ab),
+        "balanced": measures.area(0 * held.ab, held.ab, bins),
+    }
     card = {
         "title": "colours for the original VGG-16: a regression and bins, from hypercolumns",
         "data": "photographs of ImageNet (research and teaching only) and Caltech-101 (CC BY 4.0), reduced; "
