@@ -1,7 +1,7 @@
 """Colour from grey: photographs and film, by hypercolumns of VGG-16 and a small head. Notebook 09."""
 
 from .bins import Bins
-from .colourizing import VIVID, colourize, paint
+from .colourizing import VIVID, Way, chosen, colourize, paint
 from .film import Settings, colourize_film, steadied
 from .head import (
     LAYERS,
@@ -14,6 +14,7 @@ from .head import (
     load,
     load_trunk,
     maps_of,
+    on_grid,
     working_size,
 )
 from .hints import Hint, Hints
@@ -31,12 +32,14 @@ __all__ = [
     "Hints",
     "Settings",
     "Steady",
+    "Way",
     "ab_rmse",
     "answer",
     "area",
     "bins_of",
     "build",
     "carried",
+    "chosen",
     "colourize",
     "colourize_film",
     "columns",
@@ -49,6 +52,7 @@ __all__ = [
     "load",
     "load_trunk",
     "maps_of",
+    "on_grid",
     "paint",
     "psnr",
     "steadied",

@@ -23,7 +23,7 @@ from course_utils.pictures import images, video
 
 from . import head as heads
 from . import lab
-from .colourizing import VIVID, paint
+from .colourizing import VIVID, Way, chosen, paint
 from .hints import Hint, Hints
 from .steady import Steady
 
@@ -39,12 +39,12 @@ class Settings:
     """How a film is coloured; see `colourize`.
 
     Attributes:
-        vivid, temperature, hints, side: as for a photograph; hints are places in the first frame, and speak
+        way, temperature, hints, side: as for a photograph; hints are places in the first frame, and speak
             for what looks like them in all frames.
         keep: of `Steady`; 0 colours frame by frame.
     """
 
-    vivid: bool = False
+    way: Way = "careful"
     temperature: float = VIVID
     hints: Sequence[Hint] = ()
     side: int = 192
@@ -109,7 +109,7 @@ def _tag(film: video.Film, head: keras.Model, settings: Settings) -> str:
     facts = film.path.stat()
     weights = pretrained.about(head).card.get("sha256", pretrained.about(head).weights)
     what = [str(film.path.resolve()), facts.st_size, facts.st_mtime_ns, weights]
-    what += [settings.vivid, settings.temperature, [list(hint) for hint in settings.hints], settings.side]
+    what += [settings.way, settings.temperature, [list(hint) for hint in settings.hints], settings.side]
     return hashlib.sha256(json.dumps(what, default=str).encode()).hexdigest()[:12]
 
 
@@ -158,7 +158,7 @@ def _batches(path: Path) -> Iterator[list[np.ndarray]]:
 
 def _columns(trunk: keras.Model, frames: np.ndarray) -> list[hypercolumns.Factored]:
     size = (frames.shape[1] // GRID, frames.shape[2] // GRID)
-    return [hypercolumns.Factored(maps, size) for maps in heads.maps_of(trunk, frames)]
+    return [heads.on_grid(maps, size) for maps in heads.maps_of(trunk, frames)]
 
 
 def _colours(
@@ -166,9 +166,7 @@ def _colours(
 ) -> np.ndarray:
     """(h, w, 2) for one frame."""
     said = heads.answer(head, factored)
-    ab = said.ab
-    if settings.vivid:
-        ab = heads.bins_of(head).annealed_mean(said.scores, settings.temperature)
+    ab = chosen(said, heads.bins_of(head), settings.way, settings.temperature)
     return hints(ab, factored) if hints else ab
 
 

@@ -1,9 +1,10 @@
 """The head that gives colour to hypercolumns, and how to run it without building them. Notebook 09.
 
 A frozen VGG-16 looks at the grey picture. Each pixel's hypercolumn, and behind it the mean of the last maps
-over the whole picture, goes through two small dense layers to two answers: a colour by regression (as in
-Ryan Dahl's automatic colourization, 2016), and a score for each of some 250 colours (as Zhang, Isola and
-Efros 2016; Larsson, Maire and Shakhnarovich 2016 take exactly these hypercolumns).
+over the whole picture, goes through two small dense layers to three answers: a colour by regression (as in
+Ryan Dahl's automatic colourization, 2016), a score for each of some 250 colours (Larsson, Maire and
+Shakhnarovich 2016, who take exactly such hypercolumns), and such scores learnt with rare colours counting
+more (Zhang, Isola and Efros 2016).
 
 The first layer is a product with a matrix, so it is taken on the small maps, and its results are stretched.
 """
@@ -31,6 +32,7 @@ LAYERS = ("block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3", "block
 """The layers 3, 8, 15, 22 and 29 of Perone's post."""
 DEPTH = 64 + 128 + 256 + 512 + 512
 WHOLE = "mean of block 5"
+ANSWERS, PARTS = ("ab", "bins", "vivid"), ("kernel", "bias")
 SCALE = 30.0
 """The regression's outputs are a and b divided by this, so that they are of the order of 1."""
 UNIT = 64.0
@@ -46,14 +48,16 @@ class Answer:
     Attributes:
         ab: (h, w, 2) float32, the regression's colour.
         scores: (h, w, Q) float32, logits of the bins.
+        vivid: (h, w, Q) float32, logits of the bins for which rare colours counted more.
     """
 
     ab: np.ndarray
     scores: np.ndarray
+    vivid: np.ndarray
 
 
 def build(bins: int, units: int = 256, hidden: int = 128, dropout: float = 0.0) -> keras.Model:
-    """The head as a network of its own: (N, 1984) -> (N, 2 + bins).
+    """The head as a network of its own: (N, 1984) -> (N, 2 + 2 bins).
 
     Args:
         bins: the number Q of colours.
@@ -61,8 +65,8 @@ def build(bins: int, units: int = 256, hidden: int = 128, dropout: float = 0.0) 
         dropout: behind the first, in training.
 
     Returns:
-        A Keras model with the layers "mix", "hidden", "ab" and "bins"; the output is a and b over `SCALE`,
-        then the logits.
+        A Keras model with the layers "mix", "hidden", "ab", "bins" and "vivid"; the output is a and b over
+        `SCALE`, then both sets of logits.
     """
     from keras import Input, Model, layers
 
@@ -71,8 +75,8 @@ def build(bins: int, units: int = 256, hidden: int = 128, dropout: float = 0.0) 
     x = layers.Dense(units, activation="relu", kernel_initializer="he_normal", name="mix")(x)
     x = layers.Dropout(dropout)(x) if dropout else x
     x = layers.Dense(hidden, activation="relu", kernel_initializer="he_normal", name="hidden")(x)
-    outputs = [layers.Dense(2, name="ab", dtype="float32")(x)]
-    outputs += [layers.Dense(bins, name="bins", dtype="float32")(x)]
+    sizes = {"ab": 2, "bins": bins, "vivid": bins}
+    outputs = [layers.Dense(size, name=name, dtype="float32")(x) for name, size in sizes.items()]
     return Model(inputs, layers.Concatenate(name="answer", dtype="float32")(outputs), name="colours")
 
 
@@ -108,7 +112,7 @@ def bins_of(head: keras.Model) -> Bins:
     return Bins.from_card(pretrained.about(head).card)
 
 
-def load_trunk(weights: str | Path = "auto") -> keras.Model:
+def load_trunk(weights: str | Path = "original") -> keras.Model:
     """The frozen network below the head: VGG-16 up to its last convolution, for pictures of any size."""
     return pretrained.load_vgg16(weights, until=LAYERS[-1])
 
@@ -162,7 +166,15 @@ def columns(trunk: keras.Model, picture: np.ndarray, side: int = 224, grid: int 
     """
     small = working_size(picture.shape[:2], side)
     maps = maps_of(trunk, images.resize(images.read(picture), small)[None])[0]
-    return hypercolumns.Factored(maps, (small[0] // grid, small[1] // grid))
+    return on_grid(maps, (small[0] // grid, small[1] // grid))
+
+
+def on_grid(maps: dict[str, np.ndarray], size: tuple[int, int]) -> hypercolumns.Factored:
+    """The hypercolumns of a grid of places; maps that are finer than the grid are read at its places."""
+    fine = {name: each for name, each in maps.items() if each.ndim == 3 and len(each) > size[0]}
+    return hypercolumns.Factored(
+        maps | {name: hypercolumns.stretch(each, size) for name, each in fine.items()}, size
+    )
 
 
 # --- the head on them -----------------------------------------------------------------------------------
@@ -183,11 +195,12 @@ def answer(head: keras.Model, factored: hypercolumns.Factored) -> Answer:
     bias = values["mix_bias"] - away
     grid = factored.grid
     wide = grid.widen(raw)
-    out = np.empty((grid.pixels, 2 + values["bins_bias"].size), np.float32)
+    last = [np.concatenate([values[f"{name}_{part}"] for name in ANSWERS], axis=-1) for part in PARTS]
+    out = np.empty((grid.pixels, last[1].size), np.float32)
     for band in grid.bands:
         x = np.maximum(grid.products(band, wide, raw) + bias, 0)
         x = np.maximum(x @ values["hidden_kernel"] + values["hidden_bias"], 0)
-        for name, part in (("ab", np.s_[:, :2]), ("bins", np.s_[:, 2:])):
-            out[band.pixels][part] = x @ values[f"{name}_kernel"] + values[f"{name}_bias"]
+        out[band.pixels] = x @ last[0] + last[1]
     whole = out.reshape(*factored.size, -1)
-    return Answer(whole[..., :2] * SCALE, whole[..., 2:])
+    half = 2 + (out.shape[1] - 2) // 2
+    return Answer(whole[..., :2] * SCALE, whole[..., 2:half], whole[..., half:])

@@ -1,8 +1,8 @@
 """The head that colours grey photographs, trained on sampled hypercolumns of a frozen trunk. Notebook 09.
 
-Both answers learn from the same pixels: the regression's error is a pseudo-Huber one (a squared error would
-let the few vivid pixels decide), the bins' is a cross-entropy in which rare colours count more (Zhang, Isola
-and Efros 2016, section 2.2).
+All answers learn from the same pixels: the regression's error is a pseudo-Huber one (a squared error would
+let the few vivid pixels decide), the bins' a cross-entropy, in the second set of them with rare colours
+counting more (Zhang, Isola and Efros 2016, section 2.2).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import keras
 
 LARGEST_MB = 2.0
+WAYS: tuple[colour.Way, ...] = ("careful", "vivid", "regression")
 BEND = 10.0
 """Distance in ab at which the regression's error turns from squared to plain."""
 
@@ -37,7 +38,7 @@ class Recipe:
     Attributes:
         units, hidden: of the two layers.
         rate: highest learning rate (AdamW); decay: of the kernels; dropout: behind the first layer.
-        share: of the bins' error beside the regression's.
+        share: of each set of bins' error beside the regression's.
         balance: how far rare colours count more; see `Bins.weights`.
     """
 
@@ -95,17 +96,19 @@ def targets(ab: np.ndarray, bins: colour.Bins, balance: float) -> np.ndarray:
 
 
 def loss(share: float) -> Callable[[Any, Any], Any]:
-    """The error of both answers, for `targets` and the head's output."""
+    """The error of all three answers, for `targets` and the head's output."""
     from keras import ops
 
-    def both(y: Any, answer: Any) -> Any:
+    def all_three(y: Any, answer: Any) -> Any:
         away = ops.sum(ops.square(answer[:, :2] * SCALE - y[:, :2]), axis=-1)
         regression = ops.sqrt(away / BEND**2 + 1) - 1
-        chosen = ops.take_along_axis(ops.log_softmax(answer[:, 2:]), ops.cast(y[:, 2:6], "int32"), axis=1)
-        bins = -y[:, 10] * ops.sum(chosen * y[:, 6:10], axis=-1)
-        return regression + share * bins
+        numbers = ops.cast(y[:, 2:6], "int32")
+        for logits, weight in zip(ops.split(answer[:, 2:], 2, axis=1), (1.0, y[:, 10]), strict=True):
+            chosen = ops.take_along_axis(ops.log_softmax(logits), numbers, axis=1)
+            regression -= share * weight * ops.sum(chosen * y[:, 6:10], axis=-1)
+        return regression
 
-    return both
+    return all_three
 
 
 # --- the run --------------------------------------------------------------------------------------------
@@ -207,22 +210,21 @@ def _folded(model: keras.Model, shift: np.ndarray, scale: np.ndarray, bins: colo
 
 
 def judged(model: keras.Model, held: Pool, bins: colour.Bins, most: int = 40_000) -> dict[str, float]:
-    """Measures of both answers on pixels of photographs that were kept out."""
+    """Measures of all answers on pixels of photographs that were kept out."""
     pick = np.random.default_rng(0).permutation(len(held.ab))[:most]
     answer = np.concatenate(
         [gradients.forward(model, held.inputs(pick[i : i + 4096])) for i in range(0, len(pick), 4096)]
     )
-    vivid = bins.annealed_mean(answer[:, 2:], colour.VIVID)
+    half = 2 + len(bins)
+    said = colour.Answer(answer[:, :2] * SCALE, answer[:, 2:half], answer[:, half:])
     true, lightness = held.ab[pick], held.lightness[pick]
-    before = _error(0 * true, true, lightness)
-    return {
-        "val_gain": 10 * np.log10(before / _error(answer[:, :2] * SCALE, true, lightness)),
-        "val_area": measures.area(answer[:, :2] * SCALE, true),
-        "val_balanced": measures.area(answer[:, :2] * SCALE, true, bins),
-        "val_vivid_gain": 10 * np.log10(before / _error(vivid, true, lightness)),
-        "val_vivid_area": measures.area(vivid, true),
-        "val_vivid_balanced": measures.area(vivid, true, bins),
-    }
+    before, out = _error(0 * true, true, lightness), {}
+    for way in WAYS:
+        ab = colour.chosen(said, bins, way)
+        out[f"val_{way}_gain"] = float(10 * np.log10(before / _error(ab, true, lightness)))
+        out[f"val_{way}_area"] = measures.area(ab, true)
+        out[f"val_{way}_balanced"] = measures.area(ab, true, bins)
+    return out
 
 
 def _error(ab: np.ndarray, true: np.ndarray, lightness: np.ndarray) -> float:
