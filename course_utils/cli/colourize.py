@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from course_utils.cli import _outputs
+
 
 def register(app: typer.Typer) -> None:
     """Add `course colourize`."""
@@ -43,6 +45,7 @@ def colourize(
     weights: Annotated[
         str, typer.Option(help="colours, or weights.npz of `course train colour`.")
     ] = "colours",
+    overwrite: _outputs.Overwrite = False,
 ) -> None:
     """Give colour to grey photographs, or to a film.
 
@@ -61,6 +64,7 @@ def colourize(
     if out.suffix.lower() in _suffixes():
         if len(sources) > 1:
             raise ValueError(f"--out {out} is one film, but {len(sources)} are given: colour one at a time")
+        out = _outputs.file(out, inputs=sources, overwrite=overwrite)
         _film(sources[0], out, weights, {**options, "keep": keep})
         return
     films = [source for source in sources if Path(source).suffix.lower() in _suffixes()]
@@ -68,6 +72,8 @@ def colourize(
         raise ValueError(
             f"{films[0]} is a film: say what to write, such as --out {Path(films[0]).stem}_colour.mp4"
         )
+    names = [f"{stem}.png" for stem in _stems(sources)]
+    out = _outputs.folder(out, names, inputs=sources, overwrite=overwrite)
     _pictures(sources, out, weights, options)
 
 
@@ -94,17 +100,22 @@ def _film(source: str, out: Path, weights: str, options: dict[str, Any]) -> None
     colour.colourize_film(head, trunk, source, out, colour.Settings(**options))
 
 
-def _pictures(sources: list[str], out: Path, weights: str, options: dict[str, Any]) -> None:
+def _stems(sources: list[str]) -> list[str]:
+    """The names of the answers: those of the pictures without folder and suffix, each once."""
     stems = [Path(source.split("?")[0].rstrip("/")).stem or "picture" for source in sources]
     twice = sorted(stem for stem, n in Counter(stems).items() if n > 1)
     if twice:
         raise ValueError(f"several pictures are called {twice[0]}: their answers would overwrite each other")
+    return stems
+
+
+def _pictures(sources: list[str], out: Path, weights: str, options: dict[str, Any]) -> None:
     from course_utils import colour
     from course_utils.pictures import images
 
     head, trunk = _networks(weights)
     bad = 0
-    for source, stem in zip(sources, stems, strict=True):
+    for source, stem in zip(sources, _stems(sources), strict=True):
         try:
             picture = images.read(source)
         except (OSError, ValueError) as error:
