@@ -62,7 +62,8 @@ def build(bins: int, units: int = 256, hidden: int = 128, dropout: float = 0.0) 
     Args:
         bins: the number Q of colours.
         units, hidden: of the two layers.
-        dropout: behind the first, in training.
+        dropout: of the means over the picture (or the head learns pictures by heart), and behind the first
+            layer; in training.
 
     Returns:
         A Keras model with the layers "mix", "hidden", "ab", "bins" and "vivid"; the output is a and b over
@@ -72,6 +73,8 @@ def build(bins: int, units: int = 256, hidden: int = 128, dropout: float = 0.0) 
 
     inputs = Input((DEPTH + 512,), name="hypercolumn")
     x = layers.Rescaling(1 / UNIT)(inputs)
+    if dropout:
+        x = layers.Concatenate()([x[:, :DEPTH], layers.Dropout(dropout)(x[:, DEPTH:])])
     x = layers.Dense(units, activation="relu", kernel_initializer="he_normal", name="mix")(x)
     x = layers.Dropout(dropout)(x) if dropout else x
     x = layers.Dense(hidden, activation="relu", kernel_initializer="he_normal", name="hidden")(x)

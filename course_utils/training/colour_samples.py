@@ -33,12 +33,11 @@ class Group:
         side: in pixels, of the square in the middle that the trunk sees.
         pixels: sampled from each.
         tile: of a folder of contact sheets: the side of one picture; 0 for single pictures.
-        kept: pictures at the end of each sheet that are kept out of training; of single pictures every
-            tenth is.
+        first: so many pictures of each sheet are trained on.
+        kept: so many at the end of each sheet are kept out; of single pictures every tenth is.
         sheets: sheets in one file.
         every: only every so many of the single pictures.
         most: at most so many pictures.
-        mirrored: left and right changed.
     """
 
     name: str
@@ -46,12 +45,12 @@ class Group:
     side: int = 144
     pixels: int = 100
     tile: int = 0
+    first: int = 190
     kept: int = 10
     sheets: int = 1
     shard: int = 150
     every: int = 1
     most: int = 100_000
-    mirrored: bool = False
 
 
 GROUPS = (
@@ -60,8 +59,7 @@ GROUPS = (
     Group("caltech_face", "face", pixels=50, most=300, shard=1000),
     Group("caltech_airplane", "airplane", pixels=50, every=2, most=300, shard=1000),
     Group("caltech_motorcycle", "motorcycle", pixels=50, every=2, most=300, shard=1000),
-    Group("mini", "mini", side=96, pixels=40, tile=84, kept=2, sheets=10),
-    Group("one224", "one_a_class", side=224, shard=75, mirrored=True),
+    Group("mini", "mini", side=96, pixels=40, tile=84, first=30, kept=1, sheets=10),
 )
 OWN = Group("own", ".")
 
@@ -115,7 +113,7 @@ def shards(group: Group, folder: Path, kept_out: bool = False) -> Iterator[tuple
     if group.tile:
         for start in range(0, len(paths), group.sheets):
             some = paths[start : start + group.sheets]
-            part = np.s_[-group.kept :] if kept_out else np.s_[: -group.kept]
+            part = np.s_[-group.kept :] if kept_out else np.s_[: group.first]
             pictures = [picture for path in some for picture in tiles(path, group.tile)[part]]
             name = some[0].stem if group.sheets == 1 else str(start)
             yield f"{group.name}_{name}", np.stack([square(each, group) for each in pictures])
@@ -143,7 +141,7 @@ def square(picture: np.ndarray, group: Group) -> np.ndarray:
     height, width = picture.shape[:2]
     scale = group.side / min(height, width)
     size = (max(group.side, round(height * scale)), max(group.side, round(width * scale)))
-    picture = images.resize(picture[:, ::-1] if group.mirrored else picture, size)
+    picture = images.resize(picture, size)
     top, left = (size[0] - group.side) // 2, (size[1] - group.side) // 2
     return images.to_uint8(picture[top : top + group.side, left : left + group.side])
 

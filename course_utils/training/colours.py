@@ -37,16 +37,17 @@ class Recipe:
 
     Attributes:
         units, hidden: of the two layers.
-        rate: highest learning rate (AdamW); decay: of the kernels; dropout: behind the first layer.
+        rate: highest learning rate (AdamW); decay: of the kernels; dropout: see
+            `colour.build`.
         share: of each set of bins' error beside the regression's.
         balance: how far rare colours count more; see `Bins.weights`.
     """
 
-    epochs: int = 8
+    epochs: int = 10
     batch: int = 2048
-    rate: float = 2e-3
-    decay: float = 1e-3
-    dropout: float = 0.1
+    rate: float = 1e-3
+    decay: float = 1e-2
+    dropout: float = 0.3
     units: int = 256
     hidden: int = 128
     share: float = 0.3
