@@ -83,6 +83,10 @@ class Samples:
     def __len__(self) -> int:
         return len(self.means)
 
+    def first(self, count: int) -> Samples:
+        """The first so many pixels of each photograph."""
+        return Samples(self.columns[:, :count], self.means, self.ab[:, :count], self.lightness[:, :count])
+
 
 def groups(data: str | Path) -> list[tuple[Group, Path]]:
     """The known groups below a folder; the folder itself as photographs of one's own where there are none.

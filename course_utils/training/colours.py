@@ -39,6 +39,7 @@ class Recipe:
         units, hidden: of the two layers.
         rate: highest learning rate (AdamW); decay: of the kernels; dropout: see
             `colour.build`.
+        pixels: of each photograph, at most; neighbours say nearly the same.
         share: of each set of bins' error beside the regression's.
         balance: how far rare colours count more; see `Bins.weights`.
     """
@@ -48,6 +49,7 @@ class Recipe:
     rate: float = 1e-3
     decay: float = 1e-2
     dropout: float = 0.3
+    pixels: int = 40
     units: int = 256
     hidden: int = 128
     share: float = 0.3
@@ -72,8 +74,9 @@ class Pool:
     lightness: np.ndarray
 
     @classmethod
-    def of(cls, parts: list[samples.Samples]) -> Pool:
-        """Lay files of samples behind one another."""
+    def of(cls, parts: list[samples.Samples], most: int = 1000) -> Pool:
+        """Lay files of samples behind one another, at most so many pixels of each photograph."""
+        parts = [part.first(most) for part in parts]
         counts = np.concatenate([np.full(len(part), part.ab.shape[1]) for part in parts])
         return cls(
             np.concatenate([part.columns.reshape(-1, part.columns.shape[-1]) for part in parts]),
@@ -142,7 +145,7 @@ def train(
     trunk = colour.load_trunk()
     paths = samples.collect(data, Path(out) / "samples", trunk, recipe.seed, say=say)
     kept = samples.collect(data, Path(out) / "samples", trunk, recipe.seed, kept_out=True, say=say)
-    pool, held = Pool.of(samples.load(paths)), Pool.of(samples.load(kept))
+    pool, held = Pool.of(samples.load(paths), recipe.pixels), Pool.of(samples.load(kept))
     say(f"{len(pool.ab):,} pixels of {len(pool.means):,} photographs; {len(held.means)} are kept out")
     bins = colour.Bins.of(pool.ab)
     shift, scale = _spread(pool, recipe.seed)
