@@ -8,54 +8,48 @@ counting more (Zhang, Isola and Efros 2016, section 2.2).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import colour, runs, runtime
+from course_utils import colour, runs, training
 from course_utils.colour import measures
 from course_utils.colour.head import SCALE, UNIT
-from course_utils.networks import gradients, pretrained, weight_files
+from course_utils.networks import gradients, weight_files
 from course_utils.training import colour_samples as samples
-from course_utils.training import fit as training
-from course_utils.training import shipping
 
 if TYPE_CHECKING:
     import keras
 
-LARGEST_MB = 2.0
 WAYS: tuple[colour.Way, ...] = ("careful", "vivid", "regression")
 BEND = 10.0
 """Distance in ab at which the regression's error turns from squared to plain."""
 
 
-@dataclass(frozen=True)
-class Recipe:
+@dataclass(frozen=True, kw_only=True)
+class Recipe(training.Recipe):
     """All settings of a run; two runs with equal recipes are the same run.
 
     Attributes:
-        units, hidden: of the two layers.
-        rate: highest learning rate (AdamW); decay: of the kernels; dropout: see
-            `colour.build`.
+        batch: pixels in one step.
         pixels: of each photograph, at most; neighbours say nearly the same.
+        units: of the first layer.
+        hidden: units of the second layer.
+        dropout: of the means over the picture, and behind the first layer.
         share: of each set of bins' error beside the regression's.
-        balance: how far rare colours count more; see `Bins.weights`.
+        balance: how far rare colours count more, 0 to 1; see `Bins.weights`.
     """
 
-    epochs: int = 10
+    epochs: int = 8
     batch: int = 2048
-    rate: float = 1e-3
-    decay: float = 1e-2
-    dropout: float = 0.3
     pixels: int = 40
     units: int = 256
     hidden: int = 128
+    dropout: float = 0.3
     share: float = 0.3
     balance: float = 0.5
-    seed: int = 0
-    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -118,56 +112,94 @@ def loss(share: float) -> Callable[[Any, Any], Any]:
 # --- the run --------------------------------------------------------------------------------------------
 
 
-def train(
-    data: str | Path,
-    out: str | Path,
-    recipe: Recipe,
-    *,
-    minutes: float | None = None,
-    resume: bool = False,
-    ship: bool = False,
-    say: Callable[[str], None] = print,
-) -> dict[str, Any] | None:
-    """Sample pixels of photographs, train the head on them, and write weights, card and record.
+class Colours(training.Trainer[Recipe]):
+    """The head, trained on sampled pixels and judged on photographs that were kept out."""
 
-    Args:
-        data: folder with photographs, in colour.
-        out: folder of the run; the sampled pixels are kept in `out/samples`.
-        recipe: all settings.
-        minutes, resume: see `training.fit`; photographs that were sampled are not sampled again.
-        ship: put the result into `data/` of the checkout.
-        say: receives the lines of progress.
+    command = "colour"
+    largest_mb = 2.0
 
-    Returns:
-        The model card, or None when the run was stopped early.
-    """
-    runtime.start(recipe.seed, recipe.precision)
-    trunk = colour.load_trunk()
-    paths = samples.collect(data, Path(out) / "samples", trunk, recipe.seed, say=say)
-    kept = samples.collect(data, Path(out) / "samples", trunk, recipe.seed, kept_out=True, say=say)
-    pool, held = Pool.of(samples.load(paths), recipe.pixels), Pool.of(samples.load(kept))
-    say(f"{len(pool.ab):,} pixels of {len(pool.means):,} photographs; {len(held.means)} are kept out")
-    bins = colour.Bins.of(pool.ab)
-    shift, scale = _spread(pool, recipe.seed)
-    model = _compiled(recipe, len(bins))
-    progress = training.fit(
-        model,
-        _batches(recipe, pool, bins, shift, scale),
-        steps=lambda epoch: max(1, len(pool.ab) // recipe.batch),
-        epochs=recipe.epochs,
-        out=out,
-        rate=training.one_cycle(recipe.rate),
-        settings=asdict(recipe) | {"pixels": len(pool.ab), "photographs": len(pool.means)},
-        validate=lambda net: judged(_folded(net, shift, scale, bins), held, bins),
-        resume=resume,
-        minutes=minutes,
-        say=say,
-    )
-    if not progress.finished:
-        return None
-    weights = weight_files.of(_folded(model, shift, scale, bins))
-    facts = {"photographs": len(pool.means), "pixels": len(pool.ab), "kept_out": len(held.means)}
-    return _finish(Path(out), Path(data), recipe, weights, bins, held, facts, progress.minutes, ship)
+    def __init__(self, recipe: Recipe, folder: Path) -> None:
+        super().__init__(recipe, "colours")
+        self.folder = folder
+        self.say: Callable[[str], None] = print
+
+    def run(
+        self,
+        out: str | Path,
+        *,
+        minutes: float | None = None,
+        resume: bool = False,
+        ship: bool = False,
+        say: Callable[[str], None] = print,
+    ) -> dict[str, Any] | None:
+        """As every trainer; the sampled pixels are kept in `out/samples`, and none is made twice."""
+        self.samples, self.say = Path(out) / "samples", say
+        return super().run(out, minutes=minutes, resume=resume, ship=ship, say=say)
+
+    def load(self) -> None:
+        trunk = colour.load_trunk()
+        pools = []
+        for kept_out, most in ((False, self.recipe.pixels), (True, 1000)):
+            files = samples.collect(
+                self.folder, self.samples, trunk, self.recipe.seed, kept_out=kept_out, say=self.say
+            )
+            pools.append(Pool.of(samples.load(files), most))
+        self.pool, self.held = pools
+        self.bins = colour.Bins.of(self.pool.ab)
+        self.shift, self.scale = _spread(self.pool, self.recipe.seed)
+        facts = {"photographs": len(self.pool.means), "pixels": len(self.pool.ab)}
+        self.data = {"name": "photographs, sampled pixels", "sha256": runs.fingerprint(self.folder)}
+        self.data |= facts | {"kept_out": len(self.held.means)}
+        self.say(
+            f"{facts['pixels']:,} pixels of {facts['photographs']:,} photographs; "
+            f"{len(self.held.means)} are kept out"
+        )
+
+    def build(self) -> keras.Model:
+        from keras import optimizers
+
+        recipe = self.recipe
+        model = colour.build(len(self.bins), recipe.units, recipe.hidden, recipe.dropout)
+        optimizer = optimizers.AdamW(recipe.rate, weight_decay=recipe.decay)
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        model.compile(optimizer, loss(recipe.share), jit_compile=False)
+        return model
+
+    def steps(self) -> int:
+        return training.steps_in(len(self.pool.ab), self.recipe.batch)
+
+    def batches(self) -> training.Batches:
+        wanted = targets(self.pool.ab, self.bins, self.recipe.balance)
+
+        def one_epoch(epoch: int) -> Iterator[training.Batch]:
+            rng = np.random.default_rng([self.recipe.seed, epoch])
+            for pick in training.shuffled(len(wanted), self.recipe.batch, rng):
+                yield (self.pool.inputs(pick) - self.shift) * (UNIT / self.scale), wanted[pick]
+
+        return one_epoch
+
+    def validate(self, model: keras.Model) -> dict[str, float]:
+        found = judged(folded(model, self.shift, self.scale, self.bins), self.held, self.bins)
+        return {f"val_{name}": value for name, value in found.items()}
+
+    def weights(self, model: keras.Model) -> dict[str, np.ndarray]:
+        return weight_files.of(folded(model, self.shift, self.scale, self.bins))
+
+    def judge(self, path: Path) -> training.Judgement:
+        model = colour.build(len(self.bins), self.recipe.units, self.recipe.hidden)
+        weight_files.put(model, weight_files.read(path), path)
+        true = self.held.ab
+        grey = {"area": measures.area(0 * true, true), "balanced": measures.area(0 * true, true, self.bins)}
+        card = {
+            "title": "colours for the original VGG-16: a regression and bins, from hypercolumns",
+            "data": "photographs of ImageNet (research and teaching only) and Caltech-101 (CC BY 4.0), "
+            "reduced; pixels of none ship.",
+            "bins": self.bins.for_card(),
+            "input": "hypercolumns of the grey picture in three equal channels, and behind them the mean of "
+            f"block 5; divided by {UNIT:g}",
+            "kept_out": "of each contact sheet the last pictures, of single pictures every tenth",
+        }
+        return training.Judgement(judged(model, self.held, self.bins), {"grey": grey}, card)
 
 
 def _spread(pool: Pool, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -178,32 +210,7 @@ def _spread(pool: Pool, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return some.mean(axis=0), deviation + 1e-3 * deviation.mean()
 
 
-def _compiled(recipe: Recipe, bins: int) -> keras.Model:
-    from keras import optimizers
-
-    model = colour.build(bins, recipe.units, recipe.hidden, recipe.dropout)
-    optimizer = optimizers.AdamW(recipe.rate, weight_decay=recipe.decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
-    model.compile(optimizer, loss(recipe.share), jit_compile=False)
-    return model
-
-
-def _batches(
-    recipe: Recipe, pool: Pool, bins: colour.Bins, shift: np.ndarray, scale: np.ndarray
-) -> Callable[[int], Iterator[tuple[np.ndarray, np.ndarray]]]:
-    wanted = targets(pool.ab, bins, recipe.balance)
-    batch = min(recipe.batch, len(wanted))
-
-    def one_epoch(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        order = np.random.default_rng([recipe.seed, epoch]).permutation(len(wanted))
-        for start in range(0, len(order) - batch + 1, batch):
-            pick = order[start : start + batch]
-            yield (pool.inputs(pick) - shift) * (UNIT / scale), wanted[pick]
-
-    return one_epoch
-
-
-def _folded(model: keras.Model, shift: np.ndarray, scale: np.ndarray, bins: colour.Bins) -> keras.Model:
+def folded(model: keras.Model, shift: np.ndarray, scale: np.ndarray, bins: colour.Bins) -> keras.Model:
     """The head as it ships: for hypercolumns as they are, the standardization folded into its first layer."""
     values = dict(weight_files.of(model))
     kernel = values["mix_kernel"] * (UNIT / scale)[:, None]
@@ -225,9 +232,9 @@ def judged(model: keras.Model, held: Pool, bins: colour.Bins, most: int = 40_000
     before, out = _error(0 * true, true, lightness), {}
     for way in WAYS:
         ab = colour.chosen(said, bins, way)
-        out[f"val_{way}_gain"] = float(10 * np.log10(before / _error(ab, true, lightness)))
-        out[f"val_{way}_area"] = measures.area(ab, true)
-        out[f"val_{way}_balanced"] = measures.area(ab, true, bins)
+        out[f"{way}_gain"] = float(10 * np.log10(before / _error(ab, true, lightness)))
+        out[f"{way}_area"] = measures.area(ab, true)
+        out[f"{way}_balanced"] = measures.area(ab, true, bins)
     return out
 
 
@@ -235,58 +242,3 @@ def _error(ab: np.ndarray, true: np.ndarray, lightness: np.ndarray) -> float:
     """Mean squared error in RGB."""
     pictures = [colour.with_colour(lightness, each) for each in (ab, true)]
     return float(np.square(pictures[0] - pictures[1]).mean())
-
-
-def _finish(
-    out: Path,
-    data: Path,
-    recipe: Recipe,
-    weights: dict[str, np.ndarray],
-    bins: colour.Bins,
-    held: Pool,
-    facts: dict[str, int],
-    minutes: float,
-    ship: bool,
-) -> dict[str, Any]:
-    """Measure the head as it ships (float16 weights, run in float32) on photographs that were kept out."""
-    runtime.start(recipe.seed, "float32")
-    path = weight_files.save(out / "weights.npz", weights)
-    if path.stat().st_size > LARGEST_MB * 1e6:
-        raise ValueError(f"{path} has {path.stat().st_size / 1e6:.1f} MB; at most {LARGEST_MB:g} MB ship")
-    model = colour.build(len(bins), recipe.units, recipe.hidden)
-    weight_files.put(model, weight_files.read(path), path)
-    metrics = {key.removeprefix("val_"): value for key, value in judged(model, held, bins).items()}
-    grey = {
-        "area": measures.area(0 * held.ab, held.ab),
-        "balanced": measures.area(0 * held.ab, held.ab, bins),
-    }
-    card = {
-        "title": "colours for the original VGG-16: a regression and bins, from hypercolumns",
-        "data": "photographs of ImageNet (research and teaching only) and Caltech-101 (CC BY 4.0), reduced; "
-        "pixels of none ship.",
-        "recipe": asdict(recipe),
-        "trunk": pretrained.about(colour.load_trunk()).name,
-        "bins": bins.for_card(),
-        "input": f"hypercolumns of the grey picture in three equal channels, and behind them the mean of "
-        f"block 5; divided by {UNIT:g}",
-        "kept_out": "of each class of contact sheets the last pictures, of single pictures every tenth",
-    }
-    record = {
-        "command": command(recipe),
-        "seed": recipe.seed,
-        "precision": recipe.precision,
-        "minutes": minutes,
-        "data": {"name": "photographs, sampled pixels", "sha256": runs.fingerprint(data), **facts},
-        "metrics": metrics,
-        "baselines": {"grey": grey},
-        "history": out / "history.csv",
-    }
-    return shipping.finish(out, "colours", weights=weights, card=card, record=record, ship=ship)
-
-
-def command(recipe: Recipe) -> str:
-    """What to type for this recipe: the settings that differ from the defaults."""
-    plain = Recipe()
-    names = ("epochs", "seed", "precision")
-    changed = [f"--{n} {getattr(recipe, n)}" for n in names if getattr(recipe, n) != getattr(plain, n)]
-    return " ".join(["course train colour --data DIR", *changed])

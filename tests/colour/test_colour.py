@@ -310,11 +310,11 @@ RECIPE = colours.Recipe(epochs=2, batch=64, units=8, hidden=6)
 @pytest.mark.usefixtures("small")
 def test_a_stopped_training_ends_with_the_same_weights(tmp_path: Path, pictures: Path) -> None:
     lines: list[str] = []
-    card = colours.train(pictures, tmp_path / "whole", RECIPE, say=lines.append)
+    card = colours.Colours(RECIPE, pictures).run(tmp_path / "whole", say=lines.append)
     assert card is not None and card["megabytes"] < 0.2
     assert "300 pixels of 10 photographs; 1 are kept out" in lines
-    assert colours.train(pictures, tmp_path / "parts", RECIPE, minutes=0, say=lines.append) is None
-    assert colours.train(pictures, tmp_path / "parts", RECIPE, resume=True, say=lines.append)
+    assert colours.Colours(RECIPE, pictures).run(tmp_path / "parts", minutes=0, say=lines.append) is None
+    assert colours.Colours(RECIPE, pictures).run(tmp_path / "parts", resume=True, say=lines.append)
     first, second = (weight_files.read(tmp_path / each / "weights.npz") for each in ("whole", "parts"))
     for name, values in first.items():
         assert np.array_equal(values, second[name]), name
@@ -328,7 +328,7 @@ def test_folding_the_standardization_changes_no_answer(some_bins: colour.Bins) -
     x = rng.exponential(30, (50, 1984)).astype(np.float32)
     shift, scale = x.mean(axis=0), x.std(axis=0)
     model = colour.build(len(some_bins), 8, 6)
-    folded = colours._folded(model, shift, scale, some_bins)
+    folded = colours.folded(model, shift, scale, some_bins)
     expected = gradients.forward(model, (x - shift) * (64 / scale))
     assert np.allclose(gradients.forward(folded, x), expected, atol=1e-3)
 
