@@ -20,6 +20,7 @@ import numpy as np
 
 from course_utils import hypercolumns
 from course_utils.networks import gradients, pretrained, weight_files
+from course_utils.networks import heads as trunks
 from course_utils.pictures import images
 
 from . import lab
@@ -94,18 +95,15 @@ def load(weights: str | Path = "colours") -> keras.Model:
 
     Raises:
         FileNotFoundError: there are none.
-        ValueError: the file is damaged, or holds another network.
+        ValueError: the file is damaged, holds another network, or was trained on another trunk.
     """
-    named = not str(weights).endswith(".npz")
-    path = weight_files.shipped(str(weights)) if named else Path(weights).expanduser()
-    values = weight_files.read(path)
-    card = weight_files.card(path) or weight_files.card(path.with_name("card.npz"))
+    values, card = trunks.read(weights)
     if "mix_kernel" not in values or "bins" not in card:
-        raise ValueError(f"{path} is no head that colours (or its card is missing): `course train colour`")
+        raise ValueError(f"{weights} is no head that colours: `course train colour` makes one")
     model = build(len(card["bins"]["prior"]), values["mix_bias"].size, values["hidden_bias"].size)
-    weight_files.put(model, values, path)
+    weight_files.put(model, values, weights)
     facts = pretrained.About(
-        name=str(card.get("title", path.name)), weights=str(weights), card=MappingProxyType(card)
+        name=str(card.get("title", weights)), weights=str(weights), card=MappingProxyType(card)
     )
     return pretrained.remember(model, facts)
 

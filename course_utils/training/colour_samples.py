@@ -36,8 +36,9 @@ class Group:
         first: so many pictures of each sheet are trained on.
         kept: so many at the end of each sheet are kept out; of single pictures every tenth is.
         sheets: sheets in one file.
-        every: only every so many of the single pictures.
-        most: at most so many pictures.
+        starts: the first sheet of each file that is learnt from; () for all.
+        most: at most so many of the single pictures.
+        shard: so many of them in one file.
     """
 
     name: str
@@ -48,18 +49,17 @@ class Group:
     first: int = 190
     kept: int = 10
     sheets: int = 1
+    starts: tuple[int, ...] = ()
     shard: int = 150
-    every: int = 1
     most: int = 100_000
 
 
 GROUPS = (
     Group("nette", "imagenette", tile=144),
-    Group("one160", "one_a_class", side=160),
-    Group("caltech_face", "face", pixels=50, most=300, shard=1000),
-    Group("caltech_airplane", "airplane", pixels=50, every=2, most=300, shard=1000),
-    Group("caltech_motorcycle", "motorcycle", pixels=50, every=2, most=300, shard=1000),
-    Group("mini", "mini", side=96, pixels=40, tile=84, first=30, kept=1, sheets=10),
+    Group("one160", "one_a_class", side=160, most=150),
+    Group(
+        "mini", "mini", side=96, pixels=40, tile=84, first=30, kept=1, sheets=10, starts=(0, 10, 20, 50, 60)
+    ),
 )
 OWN = Group("own", ".")
 
@@ -116,13 +116,15 @@ def shards(group: Group, folder: Path, kept_out: bool = False) -> Iterator[tuple
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in images.SUFFIXES]
     if group.tile:
         for start in range(0, len(paths), group.sheets):
+            if group.starts and not kept_out and start not in group.starts:
+                continue
             some = paths[start : start + group.sheets]
             part = np.s_[-group.kept :] if kept_out else np.s_[: group.first]
             pictures = [picture for path in some for picture in tiles(path, group.tile)[part]]
             name = some[0].stem if group.sheets == 1 else str(start)
             yield f"{group.name}_{name}", np.stack([square(each, group) for each in pictures])
         return
-    paths = [path for i, path in enumerate(paths) if (i % 10 == 9) == kept_out][:: group.every][: group.most]
+    paths = [path for i, path in enumerate(paths) if (i % 10 == 9) == kept_out][: group.most]
     for start in range(0, len(paths), group.shard):
         pictures = [images.read(path) for path in paths[start : start + group.shard]]
         name = group.name if group.shard >= len(paths) else f"{group.name}_{start}"

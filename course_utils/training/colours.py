@@ -17,7 +17,7 @@ import numpy as np
 from course_utils import colour, runs, training
 from course_utils.colour import measures
 from course_utils.colour.head import SCALE, UNIT
-from course_utils.networks import gradients, weight_files
+from course_utils.networks import gradients, heads, weight_files
 from course_utils.training import colour_samples as samples
 
 if TYPE_CHECKING:
@@ -194,6 +194,7 @@ class Colours(training.Trainer[Recipe]):
             "title": "colours for the original VGG-16: a regression and bins, from hypercolumns",
             "data": "photographs of ImageNet (research and teaching only) and Caltech-101 (CC BY 4.0), "
             "reduced; pixels of none ship.",
+            "trunk": heads.trunk_hash(),
             "bins": self.bins.for_card(),
             "input": "hypercolumns of the grey picture in three equal channels, and behind them the mean of "
             f"block 5; divided by {UNIT:g}",

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from typer.testing import CliRunner
 
 from course_utils import cli, colour
-from course_utils.networks import gradients, pretrained, weight_files
+from course_utils.networks import gradients, heads, pretrained, weight_files
 from course_utils.pictures import images, video
 from course_utils.training import colour_samples, colours
 
@@ -44,7 +44,9 @@ def head_file(tmp_path_factory: pytest.TempPathFactory, some_bins: colour.Bins) 
     keras.utils.set_random_seed(1)
     path = tmp_path_factory.mktemp("head") / "weights.npz"
     weight_files.save(path, weight_files.of(colour.build(len(some_bins), 12, 8)), "float32")
-    path.with_name("card.json").write_text(json.dumps({"title": "a trial", "bins": some_bins.for_card()}))
+    path.with_name("card.json").write_text(
+        json.dumps({"title": "a trial", "trunk": heads.trunk_hash(), "bins": some_bins.for_card()})
+    )
     return path
 
 
@@ -149,6 +151,7 @@ def test_colourize_keeps_size_and_lightness(head: Any, trunk: Any, shape: tuple[
 
 def test_a_file_without_a_head_is_refused(tmp_path: Path) -> None:
     path = weight_files.save(tmp_path / "w.npz", {"other_kernel": np.ones((2, 2)), "other_bias": np.ones(2)})
+    path.with_name("card.json").write_text(json.dumps({"trunk": heads.trunk_hash()}))
     with pytest.raises(ValueError, match="no head that colours"):
         colour.load(path)
 
