@@ -15,7 +15,7 @@ STEPS = {
 
 
 def weights(
-    variant: str = "8s", width: int = 4, units: tuple[int, int] = (24, 20)
+    variant: str = "8s", width: int = 4, units: tuple[int, int] = (24, 20), classes: int = CLASSES
 ) -> dict[str, list[np.ndarray]]:
     """Random ones; the enlargements are not bilinear, so that a turned or transposed kernel shows."""
     rng = np.random.default_rng(3)
@@ -25,11 +25,11 @@ def weights(
     for name, shape in {
         "fc6": (units[0], deep, 7, 7),
         "fc7": (units[1], units[0], 1, 1),
-        "score_fr": (CLASSES, units[1], 1, 1),
-        **{f"score_{skip}": (CLASSES, deep if skip == "pool4" else deep // 2, 1, 1) for _, skip, _ in steps},
+        "score_fr": (classes, units[1], 1, 1),
+        **{f"score_{skip}": (classes, deep if skip == "pool4" else deep // 2, 1, 1) for _, skip, _ in steps},
     }.items():
         scale = (2 / np.prod(shape[1:])) ** 0.5
         found[name] = [rng.normal(0, scale, shape), rng.normal(0, 0.2, shape[0])]
     for name, n in [*((step[0], 2) for step in steps), (last, stride)]:
-        found[name] = [rng.normal(0, 0.2, (CLASSES, CLASSES, 2 * n, 2 * n))]
+        found[name] = [rng.normal(0, 0.2, (classes, classes, 2 * n, 2 * n))]
     return {name: [a.astype(np.float32) for a in arrays] for name, arrays in found.items()}
