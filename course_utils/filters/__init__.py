@@ -20,7 +20,7 @@ from .measures import (
 from .optima import Optima, presentable
 from .recipes import RECIPES, Recipe
 from .targets import between, evenly, together
-from .views import Region, atlas, kernels, poster, regions, rgb_kernels, sheet
+from .views import Region, atlas, headed, kernels, poster, regions, regions_of, rgb_kernels, sheet
 
 __all__ = [
     "RECIPES",
@@ -37,12 +37,14 @@ __all__ = [
     "effective_field",
     "energy_gradient",
     "evenly",
+    "headed",
     "kernels",
     "maximize",
     "one_filter_each",
     "poster",
     "presentable",
     "regions",
+    "regions_of",
     "rgb_kernels",
     "selectivity",
     "sheet",

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from course_utils.features.layers import layer_name
 from course_utils.features.maps import tap
-from course_utils.features.receptive_field import receptive_field
+from course_utils.features.receptive_field import ReceptiveField, receptive_field
 from course_utils.filters.ascent import maximize
 from course_utils.filters.losses import affine
 from course_utils.filters.optima import Array, Optima
@@ -150,13 +150,13 @@ def poster(
         edge = (size - tile) // 2
         cut = optima.shown[:, edge : edge + tile, edge : edge + tile]
         row = sheet(cut, columns, marks=optima.marks)
-        rows.append(_headed(row, f"{target.name}   {target.channels} filters, each sees {field} x {field}"))
+        rows.append(headed(row, f"{target.name}   {target.channels} filters, each sees {field} x {field}"))
     width = max(row.shape[1] for row in rows)
     blank = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
     return np.concatenate(blank)
 
 
-def _headed(row: Array, text: str) -> Array:
+def headed(row: Array, text: str) -> Array:
     """A row with a line of text above it."""
     head = Image.new("RGB", (row.shape[1], STRIP + 4), PAPER)
     ImageDraw.Draw(head).text((5, 4), text, INK, _font())
@@ -199,18 +199,28 @@ def regions(
         For each filter a list of `Region`; fewer than `count` where it is silent elsewhere.
     """
     name = layer_name(layer, model)
-    field = receptive_field(model, name)
-    part = tap(model, name)
+    field, part = receptive_field(model, name), tap(model, name)
     found: list[list[Region]] = [[] for _ in filters]
     for number, photo in enumerate(photographs):
         x = pretrained.about(model).preprocess(np.asarray(photo, np.float32))[None]
-        maps = np.maximum(gradients.forward(part, x)[0][0][..., list(filters)], 0)
-        for k in range(len(filters)):
-            for row, column in _peaks(maps[..., k], count, max(1, field.size // (2 * field.stride))):
-                box = field.box(row, column)
-                value = float(maps[row, column, k])
-                found[k].append(Region(number, box, value, _cut(photo, box)))
+        maps = gradients.forward(part, x)[0][0][..., list(filters)]
+        for known, new in zip(found, regions_of(maps, field, photo, number, count), strict=True):
+            known += new
     return [sorted(each, key=lambda region: -region.activation)[:count] for each in found]
+
+
+def regions_of(
+    maps: Array, field: ReceptiveField, photo: Array, number: int, count: int
+) -> list[list[Region]]:
+    """The strongest places of each map (h, w, N) of one photograph, as `Region` with this photo's number."""
+    apart = max(1, field.size // (2 * field.stride))
+    return [
+        [
+            Region(number, field.box(*place), float(maps[(*place, k)]), _cut(photo, field.box(*place)))
+            for place in _peaks(np.maximum(maps[..., k], 0), count, apart)
+        ]
+        for k in range(maps.shape[-1])
+    ]
 
 
 def _peaks(values: Array, count: int, apart: int) -> list[tuple[int, int]]:
