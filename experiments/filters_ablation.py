@@ -20,7 +20,7 @@ from course_utils import filters, runs, runtime
 from course_utils.networks import pretrained
 from course_utils.pictures import images
 
-LAYER, FILTERS, SIZE, STEPS = "block3_conv3", (25, 33), 96, 24
+LAYER, FILTERS, SIZE, STEPS = "block3_conv3", (25, 33), 80, 20
 ENTRIES = (  # name, what it adds
     ("steps of one length", {}),
     ("+ jitter", {"jitter": 6}),

@@ -3,7 +3,7 @@
     python -m experiments.filters_atlas --layer block3_conv1      # one layer; again where it was stopped
     python -m experiments.filters_atlas --finish                  # posters, record
 
-Every layer climbs with the recipe "clear", from small pictures to large ones (`STAGES`): what is large in a
+Every layer climbs with the recipe "clear", in one or two stages (`STAGES`): what is large in a
 picture is found where a step is cheap, and details are added where it is dear. Filters are picked evenly by
 their index, none is left out. Early layers see a few pixels, so their pictures are smaller.
 """
@@ -197,7 +197,7 @@ def finish(weights: str | Path, work: Path, name: str = "filters_atlas") -> runs
                 "size": layer.pictures.shape[1],
                 "steps": layer.steps,
                 "silent": int((~layer.alive).sum()),
-                "mean activation": round(float(np.median(layer.activation)), 2),
+                "activation": round(float(np.median(layer.activation)), 2),
                 "minutes": round(layer.minutes, 1),
             }
             for layer in layers

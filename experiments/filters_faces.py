@@ -24,7 +24,7 @@ from course_utils.networks.gradients import forward
 from course_utils.pictures import images
 
 LAYERS = ("block3_conv3", "block4_conv3", "block5_conv3")
-EACH, SIDE = 40, 128
+EACH, SIDE = 24, 112
 
 
 def ranking(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
