@@ -138,13 +138,18 @@ def weights() -> str:
     """The model cards of the weights that ship."""
     lines = [
         "# The weights that ship\n",
-        "Trained by this project, each with the command that repeats the run. What a trivial answer reaches "
-        "stands under *baselines*.\n",
+        "The original's convolutions as their authors released them; the rest trained by this project, each "
+        "with the command that repeats the run. What a trivial answer reaches stands under *baselines*.\n",
     ]
     for path in sorted((ROOT / "data" / "weights").glob("*.json")):
         card = json.loads(path.read_text(encoding="utf-8"))
         lines.append(f"## {card['name']}\n")
         lines.append(f"{_plain(card['title'])}. {_plain(card['data'])}\n")
+        if "command" not in card:  # not trained here
+            lines += [
+                f"{_plain(card[fact])}\n" for fact in ("authors", "paper", "licence", "changes", "provenance")
+            ]
+            continue
         lines.append(f"    {card['command']}\n")
         facts = [f"{card['megabytes']} MB", card["device"], card["precision"], f"{card['minutes']} minutes"]
         lines.append(f"{', '.join(facts)}, seed {card['seed']}.\n")
