@@ -1,4 +1,4 @@
-"""The README's picture of the explorer, docs/gallery/explorer.jpg: `python tools/explorer_picture.py`.
+"""The README's picture of the explorer, docs/static/explorer.jpg: `python tools/explorer_picture.py`.
 
 Needs Chromium and playwright (`pip install --group browser`).
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from course_utils.cli import _explorer
 from course_utils.pictures import images
 
-OUT = Path(__file__).resolve().parents[1] / "docs" / "gallery" / "explorer.jpg"
+OUT = Path(__file__).resolve().parents[1] / "docs" / "static" / "explorer.jpg"
 
 
 def main() -> None:
