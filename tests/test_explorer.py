@@ -225,6 +225,7 @@ def test_the_server_gives_what_the_page_needs_and_nothing_else(address: str) -> 
     assert not re.search(r"(src|href)=\"https?:", text)
     about = json.load(urllib.request.urlopen(f"{address}site.json"))
     assert [photograph["name"] for photograph in about["photographs"]] == list(images.SAMPLES)
+    assert len(about["classes"]) == 1000 and len(about["atlas"]["layers"]) == 13
     for wrong in ("engine.c", "../pyproject.toml", "%2e%2e/pyproject.toml", "weights/vgg16.json", "docs"):
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(address + wrong)

@@ -85,8 +85,21 @@ def site(notebooks: str = "") -> Files:
         files["weights/names.npz"] = head
         about["names"] = versioned(head)
         about["classes"] = [name for _, name in read(DATA / read(head.with_suffix(".json"))["classes"])]
+    about["atlas"] = atlas(files)
     files["site.json"] = json.dumps(about).encode()
     return files
+
+
+def atlas(files: Files) -> dict[str, Any] | None:
+    """What filters want to see most (notebook 08): the poster, and where each tile stands on it."""
+    folder = DATA / "runs" / "filters_atlas" / "figures"
+    if not (folder / "tiles.json").is_file():
+        return None
+    files["atlas/poster.webp"] = folder / "poster.webp"
+    layers: dict[str, dict[str, list[int]]] = {}
+    for tile in read(folder / "tiles.json"):
+        layers.setdefault(tile["layer"], {})[tile["filter"]] = [tile["x"], tile["y"], tile["size"]]
+    return {"file": "atlas/poster.webp", "layers": layers}
 
 
 def read(path: Path) -> Any:

@@ -24,6 +24,7 @@ const app = {
     return { row: Math.min(Math.floor(y * h), h - 1), column: Math.min(Math.floor(x * w), w - 1) };
   },
 };
+const poster = new Image();
 let view = null;
 let sideChosen = false;
 
@@ -116,18 +117,15 @@ function mark(shapes, row, column, cross = true) {
   $("marks").replaceChildren(...all.map(([tag, attributes]) => svg(tag, attributes)));
 }
 
-/** What a map would like to see most: its tile on the atlas' sheet of that layer, or null. */
+/** What a map would like to see most, from the atlas of notebook 08, or null. */
 function wish(layer, index) {
-  const sheet = app.site.atlas?.layers[layer];
-  const at = sheet?.filters.indexOf(index) ?? -1;
-  if (at < 0) return null;
-  const tile = make("div", { className: "wish", role: "img", ariaLabel: `What map ${index} would like to see most` });
-  const [x, y] = [at % sheet.across, Math.floor(at / sheet.across)];
-  tile.style.backgroundImage = `url("${new URL(sheet.file, location.href)}")`;
-  tile.style.backgroundSize = `${100 * sheet.across}% ${100 * sheet.down}%`;
-  tile.style.backgroundPosition = `${(100 * x) / Math.max(sheet.across - 1, 1)}% ${(100 * y) / Math.max(sheet.down - 1, 1)}%`;
-  tile.style.aspectRatio = "1";
-  return tile;
+  const tile = app.site.atlas?.layers[layer]?.[index];
+  if (!tile) return null;
+  const [x, y, size] = tile;
+  const label = `What map ${index} would like to see most`;
+  const canvas = make("canvas", { className: "wish", role: "img", ariaLabel: label, width: size, height: size });
+  poster.decode().then(() => canvas.getContext("2d").drawImage(poster, x, y, size, size, 0, 0, size, size));
+  return canvas;
 }
 
 /** Read a picture (a promise of a file) and take it; what can't be read is said. */
@@ -282,6 +280,7 @@ function listenForTouches() {
 async function start() {
   app.site = await (await fetch("site.json")).json();
   app.threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, 4) : 1;
+  if (app.site.atlas) poster.src = app.site.atlas.file;
   $("side").value = String(QUICK);
   fillTabs();
   fillTray();

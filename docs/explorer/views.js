@@ -180,6 +180,9 @@ function drawFields(app, row, column, chosen) {
 
 // --- 3. layer by layer ---------------------------------------------------------------------------------------
 
+const WISHES = "Beside each: a picture grown from noise that this map answers to most.";
+const wished = (app, name) => app.site.atlas && Object.keys(app.site.atlas.layers[name]).map(Number);
+
 function layers(app, panel) {
   const list = make("ul", { className: "maps" });
   const about = make("p", { className: "soft" });
@@ -192,11 +195,11 @@ function layers(app, panel) {
 
   async function update() {
     const { name } = LAYERS[app.state.layer];
-    const found = await app.ask("maps", { layer: name, count: 12, among: app.site.atlas?.layers[name]?.filters });
+    const found = await app.ask("maps", { layer: name, count: 12, among: wished(app, name) });
     if (!found || !panel.isConnected || name !== LAYERS[app.state.layer].name) return;
     const { size } = fieldAt(name, 0, 0);
-    about.textContent = `The twelve that answer most, each ${found[0].w} × ${found[0].h} values; every value has seen ${size} × ${size} pixels.`;
-    list.classList.toggle("wide", Boolean(app.site.atlas?.layers[name]));
+    about.textContent = `Those that answer most, each ${found[0].w} × ${found[0].h} values; every value has seen ${size} × ${size} pixels. ${wished(app, name) ? WISHES : ""}`;
+    list.classList.toggle("wide", Boolean(wished(app, name)));
     list.replaceChildren(...found.map((map) => mapButton(app, name, map, `map ${map.index}`, list)));
     list.querySelector("button").click();
   }
