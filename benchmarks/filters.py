@@ -1,4 +1,4 @@
-"""64 filters of block3_conv3, 20 steps at 128x128: one after the other, beside all in batches.
+"""Filters of the original's block3_conv3 and block5_conv3, 20 steps at 128x128: one by one, and all at once.
 
 `one_by_one` is written like the public Keras example (a compiled step, called in a loop for one filter after
 the other), with the recipe of the course's document. A number in its signature makes TensorFlow trace the
@@ -15,7 +15,7 @@ from benchmarks.harness import Bench
 from course_utils import filters
 from course_utils.networks import pretrained
 
-LAYER, SIZE, STEPS = "block3_conv3", 128, 20
+SIZE, STEPS = 128, 20
 RATE = (SIZE * SIZE * 3) ** 0.5  # of a gradient of norm 1: a step whose root mean square is 1
 
 
@@ -51,7 +51,7 @@ def public_example(extractor: object) -> Callable[[np.ndarray, int], np.ndarray]
 
 def one_by_one(case: dict) -> Callable[[], np.ndarray]:
     """The public example's way."""
-    extractor = pretrained.load_vgg16("course", until=LAYER)
+    extractor = pretrained.load_vgg16(until=case["layer"])
     starts = pretrained.about(extractor).preprocess(noise(case["count"]))
     kept = public_example(extractor)
 
@@ -66,23 +66,25 @@ def ours(case: dict) -> Callable[[], np.ndarray]:
     """All at once."""
     import keras
 
-    model = pretrained.load_vgg16("course", until=LAYER)
+    model = pretrained.load_vgg16(until=case["layer"])
     starts, which = noise(case["count"]), range(case["count"])
 
     def call() -> np.ndarray:
         fresh = model if case["traced"] else keras.Model(model.input, model.output)  # traced anew
-        return filters.maximize(fresh, LAYER, which, size=SIZE, start=starts, restarts=0, steps=STEPS).images
+        return filters.maximize(
+            fresh, case["layer"], which, size=SIZE, start=starts, restarts=0, steps=STEPS
+        ).images
 
     return call
 
 
-def agreement(count: int = 64) -> float:
+def agreement(case: dict) -> float:
     """Mean activation of ours divided by that of the public example's pictures, both in float32."""
-    model = pretrained.load_vgg16("course", until=LAYER)
-    case = {"count": count, "traced": True}
+    model = pretrained.load_vgg16(until=case["layer"])
     pictures = [one_by_one(case)(), pretrained.about(model).preprocess(ours(case)())]
     theirs, our = (
-        np.mean([np.asarray(model(x[k : k + 1]))[..., k].mean() for k in range(count)]) for x in pictures
+        np.mean([np.asarray(model(x[k : k + 1]))[..., k].mean() for k in range(case["count"])])
+        for x in pictures
     )
     return float(our / theirs)
 
@@ -90,8 +92,9 @@ def agreement(count: int = 64) -> float:
 BENCH = Bench(
     "filters",
     cases={
-        "64 of block3_conv3, 128x128": {"count": 64, "traced": False},
-        "the same, graphs at hand": {"count": 64, "traced": True},
+        "8 of block3_conv3, 128x128": {"layer": "block3_conv3", "count": 8, "traced": True},
+        "4 of block5_conv3, 128x128": {"layer": "block5_conv3", "count": 4, "traced": True},
+        "8 of block3_conv3, new graphs": {"layer": "block3_conv3", "count": 8, "traced": False},
     },
     ways={"one_by_one": one_by_one, "ours": ours},
 )
@@ -100,4 +103,5 @@ if __name__ == "__main__":
     from course_utils import runtime
 
     runtime.start(seed=0)
-    print(f"mean activation, ours / one_by_one: {agreement():.4f}")
+    for name, case in BENCH.cases.items():
+        print(f"{name}: mean activation, ours / one_by_one: {agreement(case):.4f}")

@@ -102,7 +102,7 @@ def main() -> None:
     results = {}
     for name, model in networks.items():
         found = look(model, pictures)
-        results[name] = {wanted: judge(found, classes, boxes, wanted) for wanted in np.unique(classes)}
+        results[name] = {wanted: judge(found, classes, boxes, wanted) for wanted in map(str, np.unique(classes))}
         print(name, results[name], flush=True)
     run = runs.record(
         "filters_faces",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 from keras import layers
 from typer.testing import CliRunner
 
-from course_utils import filters, runtime
+from course_utils import filters, runs, runtime
+from course_utils.features.maps import tap
 from course_utils.filters import ascent, moves, recipes
 from course_utils.filters.targets import Target
 from course_utils.networks import vgg16
@@ -323,6 +325,28 @@ def test_a_filter_prefers_its_optimum_to_photographs_of_nothing(model: keras.Mod
     facts = filters.selectivity(model, found, [grey])
     assert facts.ratio.shape == facts.rank.shape == (4,)
     assert (facts.on_optimum[found.alive] > 0).all()
+
+
+def test_matched_networks_have_the_same_mean_and_spread(model: keras.Model) -> None:
+    blank = vgg16.build(1 / 16, until="block2_conv1")
+    photographs = [images.sample("coffee"), images.sample("chelsea")]
+    filters.matched(blank, model, photographs)
+    x = images.preprocess(np.stack([images.resize(photo, 96) for photo in photographs]))
+    for name in ("block1_conv2", "block2_conv1"):
+        own, goal = (np.asarray(tap(network, name, before_relu=True)(x)[0]) for network in (blank, model))
+        np.testing.assert_allclose(own.mean((0, 1, 2)), goal.mean((0, 1, 2)), rtol=1e-2, atol=1e-2)
+        np.testing.assert_allclose(own.std((0, 1, 2)), goal.std((0, 1, 2)), rtol=1e-2)
+
+
+def test_the_atlas_is_addressed_by_layer_and_filter() -> None:
+    tiles, indices = filters.from_atlas("block5_conv3")
+    assert tiles.shape == (32, 72, 72, 3) and indices[0] == 0 and indices[-1] == 511
+    assert all(tile.std() > 5 and (tile < 250).mean() > 0.5 for tile in tiles)  # no white margin, no hatching
+    figures = runs.load("filters_atlas").figures
+    places = json.loads(figures["tiles"].read_text())
+    assert len(places) == 416 and figures["poster"].stat().st_size < 1.5e6
+    with pytest.raises(ValueError, match="it has block1_conv1"):
+        filters.from_atlas("conv1")
 
 
 def test_effective_field_lies_inside_the_receptive_field(model: keras.Model) -> None:

@@ -13,6 +13,7 @@ from .measures import (
     Wave,
     angle_between,
     effective_field,
+    matched,
     selectivity,
     spectrum_peak,
     width_of,
@@ -20,7 +21,7 @@ from .measures import (
 from .optima import Optima, presentable
 from .recipes import RECIPES, Recipe
 from .targets import between, evenly, together
-from .views import Region, atlas, headed, kernels, poster, regions, regions_of, rgb_kernels, sheet
+from .views import Region, atlas, from_atlas, headed, kernels, poster, regions, regions_of, rgb_kernels, sheet
 
 __all__ = [
     "RECIPES",
@@ -37,8 +38,10 @@ __all__ = [
     "effective_field",
     "energy_gradient",
     "evenly",
+    "from_atlas",
     "headed",
     "kernels",
+    "matched",
     "maximize",
     "one_filter_each",
     "poster",

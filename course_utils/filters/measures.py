@@ -13,6 +13,7 @@ from course_utils.features.maps import tap
 from course_utils.features.receptive_field import receptive_field
 from course_utils.filters.optima import Array, Optima
 from course_utils.networks import gradients, pretrained
+from course_utils.pictures import images
 
 if TYPE_CHECKING:
     import keras
@@ -83,7 +84,8 @@ class Selectivity:
     """How much more a filter likes its optimum than anything real; arrays of one entry for each filter.
 
     Attributes:
-        on_optimum: highest value of the filter on its own picture (the border left out where possible).
+        on_optimum: the filter's value in the middle of its own picture, if that is what was climbed; else its
+            highest value there (the border left out where possible).
         on_photographs: highest value anywhere in the photographs.
         ratio: the first divided by the second; infinite where the photographs leave it silent.
         rank: how many filters of the layer are excited even more by this picture, each measured by its own
@@ -102,7 +104,8 @@ def selectivity(model: keras.Model, optima: Optima, photographs: Sequence[Array]
     """Compare optima with photographs, filter by filter (single filters, no mixes). Notebook 08.
 
     Args:
-        optima: of one layer, from pictures that are `legal` if the comparison shall be fair.
+        optima: of one layer; climbed with `middle` and `legal` if the comparison shall be fair, because a
+            photograph is judged by its best place, and its values end at 0 and 255.
         photographs: (H, W, 3) of any sizes, RGB 0..255.
     """
     part = tap(model, optima.layer)
@@ -116,7 +119,9 @@ def selectivity(model: keras.Model, optima: Optima, photographs: Sequence[Array]
     highest = usual.max(0)
     own, rank = np.zeros(len(optima)), np.zeros(len(optima), int)
     for k, (picture, index) in enumerate(zip(optima.images, optima.filters, strict=True)):
-        excited = _inner(answers(picture)).max((0, 1))
+        seen = answers(picture)
+        middle = seen[seen.shape[0] // 2, seen.shape[1] // 2]
+        excited = middle if optima.recipe.middle else _inner(seen).max((0, 1))
         own[k] = excited[index]
         relative = excited / np.maximum(highest, 1e-6)
         rank[k] = int((relative > relative[index]).sum())
@@ -125,6 +130,36 @@ def selectivity(model: keras.Model, optima: Optima, photographs: Sequence[Array]
         ratio = np.where(best > 0, own / best, np.inf)
     busy = (usual[:, optima.filters] > 0.5 * np.maximum(best, 1e-12)).mean(0)
     return Selectivity(own, best, ratio, rank, busy)
+
+
+def matched(blank: keras.Model, model: keras.Model, photographs: Sequence[Array]) -> keras.Model:
+    """Scale a network's filters until each has its namesake's mean and spread on photographs. Notebook 08.
+
+    With random weights that is the fair rival of a trained network: the first two moments before every ReLU
+    are the same, so nothing is left but the patterns.
+
+    Args:
+        blank: changed in place; its layers have the names and the numbers of filters of `model`'s.
+        photographs: (H, W, 3) of any sizes, RGB 0..255; looked at in 96 by 96 pixels.
+
+    Returns:
+        `blank`.
+    """
+    from keras import layers
+
+    small = np.stack([images.resize(photo, 96) for photo in photographs])
+    x = pretrained.about(model).preprocess(small)
+    for layer in blank.layers:
+        if not isinstance(layer, layers.Conv2D):
+            continue
+        goal, own = (
+            gradients.forward(tap(network, layer.name, before_relu=True), x)[0] for network in (model, blank)
+        )
+        kernel, bias = layer.get_weights()
+        scale = goal.std((0, 1, 2)) / np.maximum(own.std((0, 1, 2)), 1e-12)
+        shift = goal.mean((0, 1, 2)) - scale * (own.mean((0, 1, 2)) - bias)
+        layer.set_weights([kernel * scale, shift])
+    return blank
 
 
 def _channels(part: Any) -> int:

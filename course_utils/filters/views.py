@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from course_utils import runs
 from course_utils.features.layers import layer_name
 from course_utils.features.maps import tap
 from course_utils.features.receptive_field import ReceptiveField, receptive_field
@@ -154,6 +156,26 @@ def poster(
     width = max(row.shape[1] for row in rows)
     blank = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
     return np.concatenate(blank)
+
+
+def from_atlas(layer: str) -> tuple[Array, tuple[int, ...]]:
+    """A layer's tiles in the recorded atlas of the original VGG-16: pictures, and their filters. Notebook 08.
+
+    Returns:
+        (32, 72, 72, 3) float32 RGB 0..255, each stretched to more contrast, at most twice as much; indices.
+
+    Raises:
+        ValueError: no such layer in the atlas.
+    """
+    record = runs.load("filters_atlas")
+    places = json.loads(record.figures["tiles"].read_text(encoding="utf-8"))
+    own = [place for place in places if place["layer"] == layer]
+    if not own:
+        known = dict.fromkeys(place["layer"] for place in places)
+        raise ValueError(f"the atlas has no layer {layer!r}; it has {', '.join(known)}")
+    page = images.read(record.figures["poster"]).astype(np.float32)
+    tiles = [page[p["y"] : p["y"] + p["size"], p["x"] : p["x"] + p["size"]] for p in own]
+    return np.stack(tiles), tuple(place["filter"] for place in own)
 
 
 def headed(row: Array, text: str) -> Array:
