@@ -102,7 +102,8 @@ def main() -> None:
     results = {}
     for name, model in networks.items():
         found = look(model, pictures)
-        results[name] = {wanted: judge(found, classes, boxes, wanted) for wanted in map(str, np.unique(classes))}
+        kinds = map(str, np.unique(classes))
+        results[name] = {wanted: judge(found, classes, boxes, wanted) for wanted in kinds}
         print(name, results[name], flush=True)
     run = runs.record(
         "filters_faces",
