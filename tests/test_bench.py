@@ -6,6 +6,7 @@ import json
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import harness as bench
@@ -111,3 +112,16 @@ def test_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = bench.record("toy", rows, tmp_path / "results")
     expected = {"bench": "toy", "rows": rows, "environment": {"device": "a slide rule"}}
     assert json.loads(path.read_text()) == expected
+
+
+def test_the_ways_of_vgg16_give_the_same_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import vgg16
+
+    monkeypatch.setattr(vgg16, "SIDE", 32)
+    answers = [vgg16.BENCH.ways[way](1)() for way in ("predict", "call", "ours")]
+    assert answers[0].shape == (1, 1, 1, 512) and answers[0].max() > 1
+    for each in answers[1:]:
+        np.testing.assert_allclose(each, answers[0], rtol=1e-3, atol=1e-3)
+    rows = [{"case": name, "way": "ours", "seconds": 1.0} for name in vgg16.BENCH.cases]
+    found = vgg16.shares([*rows, {"case": "", "way": "matrix", "seconds": 2.0}])
+    assert [*found.values()] == pytest.approx([15.35e9 * n * 2 / 4096**3 for n in (1, 8)], rel=1e-3)

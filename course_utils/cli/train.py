@@ -146,6 +146,24 @@ def localizer(
     return Localizer(recipe, data, csv)
 
 
+def boxes(
+    recipe: Any,
+    data: Data,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Table of boxes: class, file and corners, or with a header.", dir_okay=False),
+    ] = None,
+    maps: Annotated[Path | None, typer.Option(help="Folder that keeps the maps for another run.")] = None,
+) -> Trainer:
+    """Name and box the one object in a photograph: two heads on the original's convolutions.
+
+    --csv is DIR/boxes.csv unless given. The maps of a few views of each photograph are computed once.
+    """
+    from course_utils.training.boxes import Boxes
+
+    return Boxes(recipe, data, csv, maps)
+
+
 def names(
     recipe: Any,
     data: Data,
@@ -176,6 +194,7 @@ def colour(recipe: Any, data: Data) -> Trainer:
 
 COMMANDS: dict[str, tuple[Callable[..., Trainer], str]] = {  # and the module of its `Recipe`
     "allcnn": (allcnn, "all_cnn"),
+    "boxes": (boxes, "boxes"),
     "colour": (colour, "colours"),
     "dense-head": (dense_head, "dense_head"),
     "fcn": (fcn, "fcn"),
@@ -247,7 +266,7 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     return [each.replace(kind=kind, annotation=hints[each.name]) for each in others]
 
 
-UNTOLD = ("name", "terms", "paper", "host", "hosts")
+UNTOLD = ("maps", "name", "terms", "paper", "host", "hosts")
 """What changes no weights, or stands in the recipe."""
 
 

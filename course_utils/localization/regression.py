@@ -19,6 +19,7 @@ from course_utils.localization.boxes import clip, enlarged, from_window, pair_io
 from course_utils.localization.losses import compile_localizer, targets
 from course_utils.localization.views import view, whole
 from course_utils.networks import gradients, localizer, pretrained, vgg16, weight_files
+from course_utils.networks import heads as trunk
 from course_utils.pictures import images as pictures
 
 if TYPE_CHECKING:
@@ -109,8 +110,8 @@ def load(path: str | Path) -> keras.Model:
     """A trained localizer from its weights file; the shapes in it say how the heads look.
 
     Args:
-        path: `weights.npz` as `course train localizer` writes it, with its card beside (`card.json`, or
-            the same name with `.json`), which names the classes.
+        path: `weights.npz` as `course train localizer` or `course train boxes` writes it, with its card
+            beside (`card.json`, or the same name with `.json`), which names the classes.
 
     Returns:
         The model; `pretrained.about` knows its class names and input size.
@@ -119,28 +120,35 @@ def load(path: str | Path) -> keras.Model:
         FileNotFoundError: no such file.
         ValueError: it is damaged or holds another network.
     """
-    path = Path(path).expanduser()
-    values = weight_files.read(path)
-    needed = ("block1_conv1", "reduce", "classes", "box")
+    path = weight_files.find(path)
+    values, card = weight_files.read(path), weight_files.card(path)
+    needed = ("reduce", "classes", "box")
     if missing := [n for n in needed if f"{n}_kernel" not in values]:
         raise ValueError(
             f"{path} holds no localizer: these layers are missing: {', '.join(missing)}. "
             "Give weights.npz of `course train localizer`"
         )
+    return attached(values, card, str(path))
+
+
+def attached(values: Mapping[str, np.ndarray], card: Mapping[str, Any], source: str) -> keras.Model:
+    """The model of a localizer's weights, on the shipped trunk where it has no convolutions of its own."""
+    if "block1_conv1_kernel" not in values:
+        trunk.check(card, source)
+        values = weight_files.read(weight_files.shipped(trunk.TRUNK)) | dict(values)
     width = values["block1_conv1_kernel"].shape[-1] / vgg16.CHANNELS["block1_conv1"]
     backbone = vgg16.build(width, until="block5_conv3", initializer="zeros")
     heads, classes, size = _heads_of(values)
     model = localizer.build(backbone, classes, heads, size=size)
-    weight_files.put(model, values, path)
-    card = weight_files.card(path)
+    weight_files.put(model, values, source)
     names = tuple(card.get("class_names", ())) or tuple(f"class {i}" for i in range(classes))
     if len(names) != classes:
         raise ValueError(
-            f"{path} tells {classes} classes apart, the card beside it names {len(names)}: "
+            f"{source} tells {classes} classes apart, the card beside it names {len(names)}: "
             "it belongs to another file"
         )
     facts = pretrained.About(
-        str(card.get("title", path.name)), str(path), class_names=names, input_size=size, card=card
+        str(card.get("title", Path(source).name)), source, class_names=names, input_size=size, card=card
     )
     return pretrained.remember(model, facts)
 

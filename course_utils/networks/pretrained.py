@@ -40,7 +40,6 @@ class About:
         deprocess: its inverse.
         wnids, class_names: one for each output, empty where they are not known.
         input_size: side in pixels at which the model classifies best.
-        smallest_size: thumbnails are enlarged by half, to this side at least; by default to input_size.
         card: the model card (data and its terms, recipe, accuracy …), empty where there is none.
     """
 
@@ -51,7 +50,6 @@ class About:
     wnids: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
     input_size: int = 224
-    smallest_size: int | None = None
     card: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -263,7 +261,6 @@ def _facts(
         wnids=wnids,
         class_names=names,
         input_size=int(head.get("input_size") or card.get("input_size", 224)),
-        smallest_size=head.get("smallest_size"),
         card=MappingProxyType(dict(card)),
     )
 
@@ -354,27 +351,17 @@ def prepare(
             "squash": the whole picture, squeezed into a square, so that nothing at its edges is lost.
 
     Returns:
-        x, float32 (N, S, S, 3), preprocessed; S is the model's own size or `about(model).input_size`,
-        less for thumbnails (`side_for`): of a batch, what its largest picture asks for.
+        x, float32 (N, S, S, 3), preprocessed; S is the model's own size or
+        `about(model).input_size`.
     """
     if how not in ("crop", "squash"):
         raise ValueError(f"how={how!r}: 'crop' and 'squash' exist")
     facts = about(model)
+    size = _fixed_size(model) or facts.input_size
     batch: list[Any] = [images] if getattr(images, "ndim", 0) == 3 else list(images)
-    size = max((side_for(model, image) for image in batch), default=facts.input_size)
     squares = [_middle(image) if how == "crop" else image for image in batch]
     ready = [facts.preprocess(pictures.resize(square, size)) for square in squares]
     return np.stack(ready) if ready else np.zeros((0, size, size, 3), np.float32)
-
-
-def side_for(model: keras.Model, image: np.ndarray) -> int:
-    """The side in pixels at which a model is shown a picture: enlarging a thumbnail further adds nothing."""
-    facts = about(model)
-    fixed = _fixed_size(model)
-    if fixed or facts.smallest_size is None:
-        return fixed or facts.input_size
-    wished = 16 * round(1.5 * min(image.shape[:2]) / 16)
-    return max(facts.smallest_size, min(facts.input_size, wished))
 
 
 def _middle(image: np.ndarray) -> np.ndarray:
@@ -412,16 +399,12 @@ def classify(
     from course_utils.networks import gradients
 
     batch: list[Any] = [images] if getattr(images, "ndim", 0) == 3 else list(images)
-    sides = np.array([side_for(model, image) for image in batch], int)
-    answers: dict[int, Any] = {}
 
     def ready(some: np.ndarray) -> np.ndarray:
         return prepare(model, [batch[i] for i in some], how)
 
-    for side in np.unique(sides):
-        alike = np.flatnonzero(sides == side)
-        answers |= dict(zip(alike, gradients.forward(model, alike, 16, before=ready), strict=True))
-    return [_ranked(answers[i], about(model), top) for i in range(len(batch))]
+    answers = gradients.forward(model, np.arange(len(batch)), 16, before=ready) if batch else []
+    return [_ranked(row, about(model), top) for row in answers]
 
 
 def _ranked(probabilities: np.ndarray, facts: About, top: int) -> list[Prediction]:
