@@ -15,7 +15,7 @@ import numpy as np
 from course_utils import runs, runtime
 from course_utils.datasets import augment, cifar10
 from course_utils.features.maps import tap
-from course_utils.networks import gradients, pretrained, vgg16, weight_files
+from course_utils.networks import gradients, pretrained, vgg16
 from course_utils.pictures import images
 
 if TYPE_CHECKING:
@@ -58,12 +58,11 @@ def probe(train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarr
     return float(classifier.fit(*train).score(*test))
 
 
-def run(cifar: str | Path | None, original: str | Path | None = None, seed: int = 0) -> runs.Run:
-    """Probe the course's network, a random one, the original's first blocks if given, and the pixels.
+def run(cifar: str | Path | None, seed: int = 0) -> runs.Run:
+    """Probe the original and the half-width network, each beside random weights of its width, and the pixels.
 
     Args:
         cifar: folder with CIFAR-10's binary files; None: the cache.
-        original: a weights file of full width, such as the original's first three blocks.
         seed: chooses the pictures (5,000 to train, 1,000 to test) and the random weights.
 
     Returns:
@@ -77,52 +76,31 @@ def run(cifar: str | Path | None, original: str | Path | None = None, seed: int 
     (x, y), (x_test, y_test) = (_some(split, n, seed) for split, n in ((data.train, 5000), (data.test, 1000)))
     both = np.concatenate([x, x_test])
 
-    def probe_all(model: keras.Model, layers: tuple[str, ...]) -> dict[str, float]:
-        maps = pooled_maps(model, both, layers)
+    def probe_all(model: keras.Model) -> dict[str, float]:
+        maps = pooled_maps(model, both, LAYERS)
         return {k: probe((v[: len(y)], y), (v[len(y) :], y_test)) for k, v in maps.items()}
 
-    metrics: dict[str, Mapping[str, float]] = {"course": probe_all(pretrained.load_vgg16("course"), LAYERS)}
-    random = vgg16.build(0.5, include_top=False)
-    baselines: dict[str, Any] = {"random weights": probe_all(random, LAYERS)}
-    if original is not None:
-        model = pretrained.load_vgg16(original, until="block3_conv3")
-        metrics["original"] = probe_all(model, LAYERS[:3])
-        wide = vgg16.build(1.0, until="block3_conv3")
-        baselines["random weights, full width"] = probe_all(wide, LAYERS[:3])
+    metrics: dict[str, Mapping[str, float]] = {
+        "original": probe_all(pretrained.load_vgg16(until=LAYERS[-1])),
+        "course": probe_all(pretrained.load_vgg16("course", until=LAYERS[-1])),
+    }
+    baselines: dict[str, Any] = {
+        "random weights, full width": probe_all(vgg16.build(1.0, until=LAYERS[-1])),
+        "random weights": probe_all(vgg16.build(0.5, until=LAYERS[-1])),
+    }
     pixels = both.reshape(len(both), -1).astype(np.float32)
     baselines["raw pixels"] = probe((pixels[: len(y)], y), (pixels[len(y) :], y_test))
     baselines["majority class"] = float(np.bincount(y_test).max() / len(y_test))
-    figures = [_save_sheet(original)] if original is not None else []
     return runs.record(
         "vgg16_probe",
-        command="course probe --cifar DIR" + (" --original FILE" if original else ""),
+        command="course probe --cifar DIR",
         seed=seed,
         precision="float32",
         minutes=(time.monotonic() - began) / 60,
         data={"name": "CIFAR-10, 5,000 and 1,000 pictures", "sha256": runs.fingerprint(folder or "")},
         metrics=metrics,
         baselines=baselines,
-        figures=figures,
     )
-
-
-def kernel_sheet(kernel: np.ndarray, columns: int = 16, zoom: int = 14) -> np.ndarray:
-    """First-layer kernels (3, 3, 3, C), BGR, as a picture: each stretched to full brightness, uint8 RGB."""
-    kernel = kernel[:, :, ::-1] / np.abs(kernel).max((0, 1, 2))
-    tiles = np.moveaxis(127.5 + 127.5 * kernel, -1, 0).repeat(zoom, 1).repeat(zoom, 2)
-    tiles = np.pad(tiles, ((0, -len(tiles) % columns), (2, 2), (2, 2), (0, 0)), constant_values=255)
-    side = tiles.shape[1]
-    sheet = tiles.reshape(-1, columns, side, side, 3).swapaxes(1, 2)
-    return sheet.reshape(-1, columns * side, 3).round().astype(np.uint8)
-
-
-def _save_sheet(weights: str | Path) -> Path:
-    import tempfile
-
-    kernel = weight_files.read(weights)["block1_conv1_kernel"]
-    path = Path(tempfile.mkdtemp()) / "original_first_layer.png"
-    images.save(path, kernel_sheet(kernel))
-    return path
 
 
 def _some(split: tuple[np.ndarray, np.ndarray], n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

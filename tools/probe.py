@@ -15,12 +15,11 @@ def register(app: typer.Typer) -> None:
 
 def probe(
     cifar: Annotated[Path | None, typer.Option(help="Folder with CIFAR-10's binary files.")] = None,
-    original: Annotated[Path | None, typer.Option(help="Weights of full width to compare with.")] = None,
 ) -> None:
-    """A linear probe on CIFAR-10: the course's VGG-16 beside random weights and raw pixels."""
+    """A linear probe on CIFAR-10: both VGG-16s beside random weights of their widths, and raw pixels."""
     from experiments import probe as recipe
 
-    run = recipe.run(cifar, original)
+    run = recipe.run(cifar)
     for group in (run.metrics, run.baselines):
         for name, value in group.items():
             pairs = value.items() if isinstance(value, dict) else [("", value)]

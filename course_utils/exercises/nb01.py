@@ -288,4 +288,64 @@ SOFTMAX = Exercise(
     ],
 )
 
-EXERCISES = (INPUT_SIZE, PARAMETERS, OLD_NUMBER, PREPARE, SOFTMAX)
+# --- 01.6 ----------------------------------------------------------------------------------------------
+
+
+def class_map(maps, kernel, index):
+    return maps @ kernel[:, index]
+
+
+def some_heads(random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    for height, width, channels, classes in [(2, 3, 4, 5), (5, 4, 3, 3), (1, 6, 7, 9), (4, 4, 4, 4)]:
+        maps = np.round(random.uniform(0, 3, (height, width, channels)), 1)
+        kernel = np.round(random.normal(0, 1, (channels, classes)), 1)
+        yield maps, kernel, int(random.integers(1, classes))
+
+
+CLASS_MAP = Exercise(
+    id="01.6",
+    title="the class activation map",
+    name="class_map",
+    hint="`kernel[:, index]` has a weight for each channel. Weigh the channels at each place, add them.",
+    after="No gradient, no second network: where the head averages, the explanation is one product.",
+    solution=class_map,
+    inputs=some_heads,
+    mistakes={
+        "That is the score, a single number: the places are averaged away.": lambda maps, kernel, index: (
+            maps.mean(axis=(0, 1)) @ kernel[:, index]
+        ),
+        "These are the maps of all classes; one column of the kernel is asked for.": (
+            lambda maps, kernel, index: maps @ kernel
+        ),
+        "The channels are weighed; now add them up at each place.": lambda maps, kernel, index: (
+            maps * kernel[:, index]
+        ),
+        "The largest of the weighed channels is taken; their sum is the share in the score.": (
+            lambda maps, kernel, index: (maps * kernel[:, index]).max(axis=-1)
+        ),
+        "The mean over the channels is taken; their sum is the share in the score.": (
+            lambda maps, kernel, index: (maps * kernel[:, index]).mean(axis=-1)
+        ),
+        "The kernel's last column is taken, whatever the index.": lambda maps, kernel, index: (
+            maps @ kernel[:, -1]
+        ),
+        "The kernel's first column is taken, whatever the index.": lambda maps, kernel, index: (
+            maps @ kernel[:, 0]
+        ),
+        "What speaks against the class is part of the map; nothing is cut off at 0.": (
+            lambda maps, kernel, index: np.maximum(maps @ kernel[:, index], 0)
+        ),
+        "All channels count the same here; the class weighs them.": lambda maps, kernel, index: maps.sum(-1),
+        "Rows and columns have changed places.": lambda maps, kernel, index: (maps @ kernel[:, index]).T,
+        "Only the sizes of the weights are used; their signs matter.": lambda maps, kernel, index: (
+            maps @ np.abs(kernel[:, index])
+        ),
+    },
+    right=[
+        lambda maps, kernel, index: np.einsum("hwc,c->hw", maps, kernel[:, index]),
+        lambda maps, kernel, index: np.tensordot(maps, kernel, axes=1)[..., index],
+        lambda maps, kernel, index: (maps.astype(np.float32) * kernel[:, index]).sum(axis=2),
+    ],
+)
+
+EXERCISES = (INPUT_SIZE, PARAMETERS, OLD_NUMBER, PREPARE, SOFTMAX, CLASS_MAP)

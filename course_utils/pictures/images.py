@@ -85,6 +85,10 @@ def read(source: Any, *, timeout: float = 20.0) -> np.ndarray:
 
 def _unwrap_upload(source: Any) -> Any:
     """The bytes inside an ipywidgets upload (version 8: a tuple of mappings; 7: a mapping by name)."""
+    if hasattr(source, "value") and hasattr(source, "accept"):  # the widget itself
+        if not source.value:
+            raise ValueError("nothing was uploaded yet: press the button, choose a picture, run this again")
+        source = source.value
     if isinstance(source, tuple | list) and source and isinstance(source[0], Mapping):
         source = source[0]
     if isinstance(source, Mapping) and "content" not in source and source:

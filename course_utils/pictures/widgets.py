@@ -74,3 +74,13 @@ def control(name: str, spec: Any, value: Any = None) -> Any:
     raise ValueError(
         f"control {name}={spec!r}: give (low, high), (low, high, step), a list, a dict or a bool"
     )
+
+
+def upload() -> Any:
+    """A button that takes a picture from your computer: `my_photo = widgets.upload()`, show it, press it.
+
+    `images.read(my_photo)` reads what was chosen; before that it says that nothing was.
+    """
+    import ipywidgets
+
+    return ipywidgets.FileUpload(accept="image/*", multiple=False, description="A picture")

@@ -478,3 +478,19 @@ def test_addresses_as_people_type_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == ["http://localhost/my%20photo%20%C3%A9.jpg"]
     with pytest.raises(OSError, match="can't be fetched"):
         images.read("http://[broken/x.jpg")
+
+
+def test_upload_button_itself_can_be_read() -> None:
+    ipywidgets = pytest.importorskip("ipywidgets")
+    from course_utils.pictures import widgets
+
+    button = widgets.upload()
+    with pytest.raises(ValueError, match="nothing was uploaded yet"):
+        images.read(button)
+    buffer = io.BytesIO()
+    Image.new("RGB", (3, 2), (10, 20, 30)).save(buffer, "PNG")
+    if int(ipywidgets.__version__.split(".")[0]) < 8:
+        pytest.skip("in version 7 only the browser fills a button")
+    file = {"name": "a.png", "type": "image/png", "size": 1, "content": memoryview(buffer.getvalue())}
+    button.value = ({**file, "last_modified": __import__("datetime").datetime.now()},)
+    assert images.read(button).shape == (2, 3, 3)
