@@ -9,6 +9,7 @@ Caltech-101 with boxes; beside it the middle of the picture, and the same head o
 from __future__ import annotations
 
 import argparse
+import hashlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,7 @@ def run(caltech: Path | None = None, pictures: int = 100, seed: int = 0) -> runs
     began = time.monotonic()
     sets: dict[str, Any] = {"scenes": scenes(pictures, size=SIDE, seed=7, split="test")}
     if caltech is not None:
-        photographs = boxes_from_csv(caltech, caltech / "boxes.csv", size=SIDE)
+        photographs = boxes_from_csv(caltech, caltech / "boxes.csv", size=SIDE, skip=True)
         sets["caltech"] = photographs.subset(slice(None, None, max(1, len(photographs) // pictures)))
     model = pretrained.load_vgg16()
     trained = pretrained.load_vgg16(until=LAYER)
@@ -68,7 +69,10 @@ def run(caltech: Path | None = None, pictures: int = 100, seed: int = 0) -> runs
         seed=seed,
         precision="float32",
         minutes=(time.monotonic() - began) / 60,
-        data={"name": ", ".join(f"{name}: {len(data)} pictures" for name, data in sets.items())},
+        data={
+            "name": ", ".join(f"{name}: {len(data)} pictures" for name, data in sets.items()),
+            "sha256": hashlib.sha256(b"".join(data.boxes.tobytes() for data in sets.values())).hexdigest(),
+        },
         metrics={name: hits(trained, head, data) for name, data in sets.items()},
         baselines={
             "middle of the picture": {name: centre(data) for name, data in sets.items()},
