@@ -1,9 +1,10 @@
 """Do hypercolumns find an object better than colours do? Two clusters, judged by the true mask. Notebook 03.
 
 `python -m experiments.clusters` clusters pictures of `scenes` and the photographs whose objects have
-a GrabCut mask, by RGB, by Lab, by hypercolumns and by those of a random network, and writes the record
-`hypercolumns_clusters`. The cluster that fits the object better counts. With `speed` behind it, it writes the
-record `hypercolumns_speed` from the results of `course bench hypercolumns`.
+a GrabCut mask, by colour, by colour and position, by the hypercolumns of the original VGG-16, of random
+weights and of the half-width network, and writes the record `hypercolumns_clusters`. The cluster that fits
+the object better counts. With `speed` behind it, it writes the record `hypercolumns_speed` from the results
+of `course bench hypercolumns`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,31 +22,43 @@ from benchmarks import harness as bench
 from course_utils import hypercolumns, runs, runtime
 from course_utils.datasets import cutouts, scenes
 from course_utils.hypercolumns import Factored
-from course_utils.networks import pretrained, vgg16
+from course_utils.networks import pretrained
 from course_utils.pictures import images
 
 if TYPE_CHECKING:
     import keras
 
 ALL = (3, 8, 15, 22, 29)
+STARTS = 3
 
 
-def ways(image: np.ndarray, model: keras.Model, random: keras.Model) -> dict[str, Factored]:
-    """What is clustered: a name, and the values of every pixel."""
+def ways(image: np.ndarray, models: Mapping[str, keras.Model]) -> dict[str, Factored]:
+    """What is clustered: a name, and the values of every pixel.
+
+    Args:
+        models: {name: network}; the first is clustered in other ways, too.
+    """
     from skimage.color import rgb2lab
 
     size = image.shape[:2]
-    trained, untrained = (Factored.from_model(network, image, ALL) for network in (model, random))
-    maps = trained.maps
+    columns = {name: Factored.from_model(model, image, ALL) for name, model in models.items()}
+    first = next(iter(models))
+    zeros = Factored.from_model(models[first], image, ALL, padding="zeros")
+    lab = rgb2lab(image / 255)
     return {
         "RGB": Factored({"rgb": image}, size),
-        "Lab": Factored({"lab": rgb2lab(image / 255)}, size),
-        "hypercolumns, blocks 1 and 2": Factored(dict(list(maps.items())[:2]), size),
-        "hypercolumns, all blocks": trained,
-        "hypercolumns, all blocks, standardized": trained.standardized(),
-        "block 5 alone": Factored(dict(list(maps.items())[4:]), size),
-        "random network, all blocks, standardized": untrained.standardized(),
+        "Lab": Factored({"lab": lab}, size),
+        "Lab and position, standardized": Factored({"lab": lab, "place": places(size)}, size).standardized(),
+        f"{first}, as they are": columns[first],
+        f"{first}, zeros at the border": zeros.standardized(),
+        **{name: each.standardized() for name, each in columns.items()},
     }
+
+
+def places(size: tuple[int, int]) -> np.ndarray:
+    """Every pixel's row and column as shares of the picture: (H, W, 2) float32."""
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    return np.stack([rows / size[0], columns / size[1]], axis=-1).astype(np.float32)
 
 
 def trivial(mask: np.ndarray) -> dict[str, float]:
@@ -83,25 +96,32 @@ def measure(
     found: dict[str, list[float]] = {}
     for image, mask in pairs:
         for name, factored in describe(image).items():
-            labels = hypercolumns.kmeans(factored, 2, n_init=5, seed=0).labels
+            labels = hypercolumns.kmeans(factored, 2, n_init=STARTS, tol=1e-4, seed=0).labels
             found.setdefault(name, []).append(hypercolumns.best_iou(labels, mask))
     return {name: round(float(np.mean(values)), 3) for name, values in found.items()}
 
 
-def write_record(scene_count: int = 40, side: int = 224, seed: int = 0) -> runs.Run:
+def networks() -> dict[str, keras.Model]:
+    """The original VGG-16, the same with random weights, and the course's half-width network."""
+    return {
+        "hypercolumns": pretrained.load_vgg16(until="block5_conv3"),
+        "hypercolumns of random weights": pretrained.load_vgg16(None, until="block5_conv3"),
+        "hypercolumns of half width": pretrained.load_vgg16("course", until="block5_conv3"),
+    }
+
+
+def write_record(scene_count: int = 20, side: int = 160, seed: int = 0) -> runs.Run:
     """Measure all ways on both kinds of picture and write the record."""
     runtime.start(seed=seed)
     start = time.perf_counter()
-    model = pretrained.load_vgg16("course", include_top=False)
-    width = model.get_layer("block1_conv2").filters / 64
-    random = vgg16.build(width, include_top=False)
+    models = networks()
     groups = pictures(scene_count, side, seed)
     digest = hashlib.sha256(
         b"".join(part.tobytes() for pairs in groups.values() for pair in pairs for part in pair)
     )
     metrics, baselines = {}, {}
     for group, pairs in groups.items():
-        metrics[group] = measure(pairs, lambda image: ways(image, model, random))
+        metrics[group] = measure(pairs, lambda image: ways(image, models))
         answers = [trivial(mask) for _, mask in pairs]
         baselines[group] = {name: round(float(np.mean([a[name] for a in answers])), 3) for name in answers[0]}
     counts = ", ".join(f"{len(pairs)} {group}" for group, pairs in groups.items())

@@ -243,7 +243,7 @@ def _judge(exercise: Exercise, answer: Any) -> None:
     elif exercise.inputs is None:
         _compare_value(exercise, answer)
     else:
-        _compare_function(exercise, answer)
+        compare_function(exercise, answer)
 
 
 def _read(exercise: Exercise, value: Any, right: Any) -> Any:
@@ -264,7 +264,8 @@ def _compare_value(exercise: Exercise, answer: Any) -> None:
     raise Mistake(f"It is not {given:g}." if np.ndim(given) == 0 else "That is not it.", near(given, right))
 
 
-def _compare_function(exercise: Exercise, answer: Any) -> None:
+def compare_function(exercise: Exercise, answer: Any) -> None:
+    """Return when the answer does what the solution does for all inputs; else say what is wrong with it."""
     assert exercise.inputs is not None and callable(exercise.solution)
     if not callable(answer):
         call(answer)  # says so

@@ -10,7 +10,7 @@ from .clustering import Clusters, best_iou, kmeans, plus_plus
 from .dense import extract
 from .factored import Factored
 from .linear import Components, LinearMap, PixelClassifier, logistic, pca, ridge
-from .marks import likeness_map, scribble, show_likeness
+from .marks import likeness_map, match, nearest_stroke, scribble, show_likeness
 
 __all__ = [
     "Axis",
@@ -24,6 +24,8 @@ __all__ = [
     "kmeans",
     "likeness_map",
     "logistic",
+    "match",
+    "nearest_stroke",
     "pca",
     "plus_plus",
     "ridge",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import keras
 
     from .dense import Layers, Size
+    from .strips import Padding
 
 
 class Factored:
@@ -40,11 +41,24 @@ class Factored:
         self.scale = np.ones(self.grid.depth)
 
     @classmethod
-    def from_model(cls, model: keras.Model, image: np.ndarray, layers: Layers, size: Size = None) -> Factored:
-        """The hypercolumns of a picture under a model; arguments as those of `extract`."""
+    def from_model(
+        cls,
+        model: keras.Model,
+        image: np.ndarray,
+        layers: Layers,
+        size: Size = None,
+        *,
+        padding: Padding = "mirror",
+    ) -> Factored:
+        """The hypercolumns of a picture under a model; arguments as those of `extract`.
+
+        The network was trained with zeros around its maps, and its deep layers see that frame: clusters
+        of their own lie along the edge. So every convolution mirrors its maps at the edge instead, unless
+        `padding` is "zeros".
+        """
         from .dense import maps_for
 
-        return cls(*maps_for(model, image, layers, size))
+        return cls(*maps_for(model, image, layers, size, padding))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -257,8 +271,17 @@ class Factored:
         if kind not in ("cosine", "distance"):
             raise ValueError(f"kind={kind!r}: 'cosine' and 'distance' exist")
         vector = self.pixel(row, column)
-        if kind == "distance":
-            return -np.sqrt(self.squared_distances(vector))
-        lengths = self.lengths * self.lengths[row, column]
+        return self.cosines(vector) if kind == "cosine" else -np.sqrt(self.squared_distances(vector))
+
+    def cosines(self, vector: np.ndarray) -> np.ndarray:
+        """Cosine of the angle between every pixel's hypercolumn and a vector, such as one of another picture.
+
+        Args:
+            vector: (D,).
+
+        Returns:
+            (H, W) float32, -1 to 1; 0 where one of the two has length 0.
+        """
+        lengths = self.lengths * np.float32(np.linalg.norm(vector))
         out = np.divide(self.dot(vector), lengths, out=np.zeros(self.size, np.float32), where=lengths > 0)
         return np.clip(out, -1, 1, out=out)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
+
+from .factored import Factored
 
 Stroke = Sequence[tuple[float, float]]
 
@@ -40,6 +43,46 @@ def scribble(
             places = places[[0, 0]] if len(places) == 1 else places  # a line of one corner draws nothing
             cv2.polylines(labels, [places.reshape(-1, 1, 2)], False, number, thickness)
     return labels.astype(np.int64)
+
+
+def nearest_stroke(labels: np.ndarray) -> np.ndarray:
+    """Every pixel gets the class of the nearest marked one: what scribbles say without the picture.
+
+    Args:
+        labels: (H, W) int, of `scribble`; negative where nothing was drawn.
+
+    Returns:
+        (H, W), the classes.
+
+    Raises:
+        ValueError: nothing was drawn.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    if (labels < 0).all():
+        raise ValueError("no pixel is marked")
+    rows, columns = distance_transform_edt(labels < 0, return_distances=False, return_indices=True)
+    return labels[rows, columns]
+
+
+def match(
+    source: Factored, row: int, column: int, target: Factored, kind: Literal["cosine", "distance"] = "cosine"
+) -> tuple[int, int]:
+    """Find a pixel of one picture on another: the pixel there with the most similar hypercolumn.
+
+    Args:
+        source: the picture that the pixel is marked on.
+        row, column: the pixel.
+        target: the other picture, described by the same layers; each standardized by itself, or neither.
+        kind: as for `Factored.similarity`.
+
+    Returns:
+        (row, column) on the target.
+    """
+    vector = source.pixel(row, column)
+    likeness = target.cosines(vector) if kind == "cosine" else -target.squared_distances(vector)
+    found = np.unravel_index(int(likeness.argmax()), target.size)
+    return int(found[0]), int(found[1])
 
 
 def show_likeness(image: np.ndarray, likeness: np.ndarray, row: int, column: int) -> None:

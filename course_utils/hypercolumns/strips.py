@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
     import keras
 
+Padding = Literal["mirror", "zeros"]
+
 WORK_BYTES = 64_000_000
 """About what the activations of one strip may take."""
 
 
-def chain_until(model: keras.Model, names: Sequence[str]) -> list[keras.Layer] | None:
-    """The layers up to the last of `names`, or None where they are no plain chain of small windows."""
+def chain_until(model: keras.Model, names: Sequence[str]) -> tuple[list[keras.Layer], list[keras.Layer]]:
+    """The layers up to the last of `names`, in two parts: a plain chain of small windows, and the rest."""
     chain: list[keras.Layer] = []
     missing = set(names)
     for layer in model.layers:
@@ -24,7 +26,8 @@ def chain_until(model: keras.Model, names: Sequence[str]) -> list[keras.Layer] |
             break
         chain.append(layer)
         missing.discard(layer.name)
-    return chain if all(works_on_strips(layer) for layer in chain) else None
+    whole = next((i for i, layer in enumerate(chain) if not works_on_strips(layer)), len(chain))
+    return chain[:whole], chain[whole:]
 
 
 def works_on_strips(layer: keras.Layer) -> bool:
@@ -41,20 +44,22 @@ def works_on_strips(layer: keras.Layer) -> bool:
 
 
 def maps_in_strips(
-    chain: Sequence[keras.Layer], x: np.ndarray, names: Sequence[str]
+    chain: Sequence[keras.Layer], x: np.ndarray, names: Sequence[str], padding: Padding = "zeros"
 ) -> dict[str, np.ndarray]:
     """Run a chain of layers block by block, each block in strips of rows.
 
     A strip is computed with as many more rows above and below as its convolutions reach over, which are
-    then cut off; at the edges of the picture the zeros of the padding are the right neighbours.
+    then cut off; at the edges of the picture its padding gives the right neighbours.
 
     Args:
         chain: of `chain_until`.
         x: (H, W, 3) float32, preprocessed.
         names: the layers whose maps are wanted.
+        padding: what a convolution finds beyond the edge of its maps: "zeros", as in training, or "mirror",
+            the maps mirrored at their edge, in front of every convolution.
 
     Returns:
-        {name: (h, w, c) float32}, as one pass over the whole picture gives them.
+        {name: (h, w, c) float32}, with zeros as one pass over the whole picture gives them.
     """
     from keras import layers
 
@@ -66,13 +71,15 @@ def maps_in_strips(
         block.append(layer)
         pooling = isinstance(layer, layers.MaxPooling2D | layers.AveragePooling2D)
         if pooling or i == len(chain) - 1:
-            found = run_block(block, x, {*names, layer.name})
+            found = run_block(block, x, {*names, layer.name}, padding)
             x, block = found[layer.name], []
             maps |= {name: found[name] for name in names if name in found}
     return {name: maps[name] for name in names}
 
 
-def run_block(block: Sequence[keras.Layer], x: np.ndarray, names: set[str]) -> dict[str, np.ndarray]:
+def run_block(
+    block: Sequence[keras.Layer], x: np.ndarray, names: set[str], padding: Padding
+) -> dict[str, np.ndarray]:
     """The maps of one block of convolutions, with or without a pooling at its end."""
     from keras import ops
 
@@ -91,12 +98,36 @@ def run_block(block: Sequence[keras.Layer], x: np.ndarray, names: set[str]) -> d
             scale = 1
             if hasattr(layer, "pool_size"):
                 y, scale = y[:, start - top : stop - top], factor
-            y = layer(y, training=False)
+            mirror = padding == "mirror" and hasattr(layer, "kernel_size")
+            y = mirrored(layer, y) if mirror else layer(y, training=False)
             if layer.name in names:
                 values = ops.convert_to_numpy(y)[0]
                 if scale == 1:
                     values = values[start - top : stop - top]
                 store(out, layer.name, values, start // scale, len(x) // scale)
+    return out
+
+
+def mirrored(layer: keras.Layer, y: Any) -> Any:
+    """A convolution of maps (1, h, w, c) that go on beyond their edges as in a mirror."""
+    from keras import ops
+
+    high, wide = (size // 2 for size in layer.kernel_size)
+    y = ops.pad(y, ((0, 0), (high, high), (wide, wide), (0, 0)), mode="symmetric")
+    y = ops.conv(y, layer.kernel, 1, "valid")
+    return layer.activation(y + layer.bias if layer.use_bias else y)
+
+
+def run_tail(tail: Sequence[keras.Layer], maps: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The layers behind the chain, on all of its last maps (h, w, c); a dense layer gives (1, 1, c)."""
+    from keras import ops
+
+    y, out = ops.convert_to_tensor(maps[None]), {}
+    for layer in tail:
+        y = layer(y, training=False)
+        if layer.name in names:
+            values = ops.convert_to_numpy(y)[0]
+            out[layer.name] = values if values.ndim == 3 else values.reshape(1, 1, -1)
     return out
 
 

@@ -432,7 +432,7 @@ def test_extract_puts_stretched_maps_behind_one_another(network):
     assert dense.dtype == np.float32
     scale = np.abs(dense).max()
     np.testing.assert_allclose(dense, dense_of(maps, (70, 97)), atol=1e-5 * scale)
-    factored = Factored.from_model(network, image, [3, "block3_conv3", 22])
+    factored = Factored.from_model(network, image, [3, "block3_conv3", 22], padding="zeros")
     assert list(factored.layers) == ["block1_conv2", "block3_conv3", "block4_conv3"]
     np.testing.assert_allclose(factored.dense(), dense, atol=1e-6 * scale)
 
@@ -461,7 +461,8 @@ def test_strips_give_the_maps_of_one_pass(size, batch_norm, monkeypatch):
     image = np.random.default_rng(0).uniform(0, 255, (*size, 3)).astype(np.float32)
     whole = feature_maps(model, image, names)
     monkeypatch.setattr(strips, "WORK_BYTES", 20_000)
-    chain = strips.chain_until(model, names)
+    chain, tail = strips.chain_until(model, names)
+    assert not tail
     cut = strips.maps_in_strips(chain, images.preprocess(image), names)
     assert list(cut) == names
     for name in names:
@@ -481,8 +482,58 @@ def test_dense_layers_give_every_pixel_the_same_values(pooling):
     answers = np.asarray(model(images.preprocess(images.resize(image, 32))[None]))[0]
     assert dense.shape == (32, 32, 2 + 128 + 10)
     np.testing.assert_allclose(dense[..., -10:], np.broadcast_to(answers, (32, 32, 10)), atol=1e-5)
-    factored = Factored.from_model(model, image, [3, "fc1", "predictions"], size=32)
+    factored = Factored.from_model(model, image, [3, "fc1", "predictions"], size=32, padding="zeros")
     np.testing.assert_allclose(factored.dense(), dense, atol=1e-4)
+
+
+def mirrored_conv(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """A 3x3 convolution with ReLU of maps that are mirrored at their edge, by SciPy in float64."""
+    from scipy.ndimage import correlate
+
+    sums = [
+        sum(correlate(x[..., i], kernel[..., i, o], mode="reflect") for i in range(x.shape[-1]))
+        for o in range(kernel.shape[-1])
+    ]
+    return np.maximum(np.stack(sums, axis=-1) + bias, 0)
+
+
+def test_mirrored_at_the_edge(network, monkeypatch):
+    from course_utils.hypercolumns import strips
+
+    monkeypatch.setattr(strips, "WORK_BYTES", 20_000)  # strips as well have the picture's edge only
+    image = np.random.default_rng(0).uniform(0, 255, (50, 34, 3)).astype(np.float32)
+    found = Factored.from_model(network, image, ["block1_conv2", "block2_conv1"]).maps
+    x = images.preprocess(image).astype(float)
+    for name in ("block1_conv1", "block1_conv2"):
+        x = mirrored_conv(x, *(w.numpy() for w in network.get_layer(name).weights))
+    np.testing.assert_allclose(found["block1_conv2"], x, atol=1e-4 * x.max())
+    x = x.reshape(25, 2, 17, 2, -1).max(axis=(1, 3))
+    x = mirrored_conv(x, *(w.numpy() for w in network.get_layer("block2_conv1").weights))
+    np.testing.assert_allclose(found["block2_conv1"], x, atol=1e-4 * x.max())
+
+
+def test_a_constant_picture_stays_constant_to_the_edge(network):
+    grey = np.full((48, 80, 3), 128, np.float32)
+    for padding, constant in (("mirror", True), ("zeros", False)):
+        maps = Factored.from_model(network, grey, [3, 8, 15, 22, 29], padding=padding).maps
+        for name, each in maps.items():
+            assert (np.ptp(each, axis=(0, 1)).max() < 1e-4 * each.max()) == constant, (padding, name)
+    with pytest.raises(ValueError, match="'mirror' and 'zeros'"):
+        Factored.from_model(network, grey, [3], padding="reflect")
+
+
+def test_class_scores_are_maps_of_one_place():
+    from course_utils.networks import vgg16
+
+    runtime.start(seed=0)
+    model = vgg16.build(1 / 32, head="average", classes=10)
+    image = images.resize(images.sample("coffee"), (40, 64))
+    factored = Factored.from_model(model, image, ["block5_conv3", "predictions"], padding="zeros")
+    answers = np.asarray(model(images.preprocess(image)[None]))[0]
+    assert factored.maps["predictions"].shape == (1, 1, 10)
+    np.testing.assert_allclose(factored.maps["predictions"][0, 0], answers, atol=1e-6)
+    standard = factored.standardized()
+    assert not standard.dense()[..., standard.layers["predictions"]].any()
 
 
 # --- memory ---------------------------------------------------------------------------------------
@@ -539,6 +590,25 @@ def test_scribbles_become_labels():
         hypercolumns.scribble((41, 61), {"thing": [[(10, 20)]]})
 
 
+def test_the_nearest_stroke_is_found_without_the_picture():
+    labels = np.full((9, 14), -1)
+    labels[1, 2], labels[7, 3], labels[4, 12] = 0, 1, 2
+    found = hypercolumns.nearest_stroke(labels)
+    for row, column in np.ndindex(9, 14):
+        distances = [(row - r) ** 2 + (column - c) ** 2 for r, c in ((1, 2), (7, 3), (4, 12))]
+        assert distances[found[row, column]] == min(distances)
+    with pytest.raises(ValueError, match="no pixel"):
+        hypercolumns.nearest_stroke(labels * 0 - 1)
+
+
+@pytest.mark.parametrize("kind", ["cosine", "distance"])
+def test_a_pixel_is_found_again_where_the_picture_was_moved(kind):
+    values = np.random.default_rng(0).normal(size=(20, 30, 6)).astype(np.float32)
+    moved = np.roll(values, (3, -4), (0, 1))
+    source, target = (Factored({"a": each}, (20, 30)) for each in (values, moved))
+    assert hypercolumns.match(source, 5, 10, target, kind) == (8, 6)
+
+
 def test_scribbles_of_two_kinds_of_place_cut_them_apart():
     values = np.zeros((40, 60, 3), np.float32)
     values[10:30, 20:50] = 5
@@ -585,10 +655,10 @@ def test_the_record_compares_all_ways_on_the_same_pictures(network):
     for pairs in groups.values():
         for image, mask in pairs:
             assert image.shape[:2] == mask.shape and 0 < (mask == 0).sum() < mask.size
-    found = clusters.measure(groups["scenes"], lambda image: clusters.ways(image, network, network))
+    models = {"one": network, "other": network}
+    found = clusters.measure(groups["scenes"], lambda image: clusters.ways(image, models))
     assert len(found) == 7 and all(0 < value <= 1 for value in found.values())
-    same = "all blocks, standardized"
-    assert found[f"hypercolumns, {same}"] == found[f"random network, {same}"]
+    assert found["one"] == found["other"] != found["one, zeros at the border"]
     answers = clusters.trivial(np.uint8([[0, 1], [0, 255]]))
     assert answers["the whole picture"] == pytest.approx(1 / 3, abs=1e-6)
 
