@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from course_utils.exercises.frame import Exercise, array, call, expect, match, number
+from course_utils.exercises.frame import Exercise
+
+Array = np.ndarray
 
 # --- 07.1 ----------------------------------------------------------------------------------------------
 
@@ -15,31 +18,10 @@ def content_loss(own, target):
     return 0.5 * ((own - target) ** 2).sum()
 
 
-def check_content_loss(answer: Any) -> None:
-    rng = np.random.default_rng(3)
-    own, target = rng.normal(1, 2, (3, 4, 5)), rng.normal(0, 1, (3, 4, 5))
-    given = number(call(answer, own, target), "The loss")
-    gap = own - target
-    mistakes = {
-        "The sum of squares is right; the paper takes half of it, and the gradient becomes plain F - P.": (
-            (gap**2).sum()
-        ),
-        "That is a mean. The paper sums, so a larger picture has a larger loss.": (gap**2).mean(),
-        "Half of a mean. The paper sums, so a larger picture has a larger loss.": (gap**2).mean() / 2,
-        "Those are absolute differences: large ones should count more than that. Square them.": np.abs(
-            gap
-        ).sum(),
-        "Half of the absolute differences: square them instead.": np.abs(gap).sum() / 2,
-        "Differences of both signs cancel here: square each before you sum.": gap.sum() / 2,
-        "You sum first and square then: differences of both signs have cancelled.": gap.sum() ** 2 / 2,
-        "That is the length of the difference: leave out the square root, and take half.": np.sqrt(
-            (gap**2).sum()
-        ),
-    }
-    otherwise = (
-        f"{given:.2f} for maps that differ by {np.abs(gap).mean():.2f} on average; it should be {{:.2f}}."
-    )
-    match(given, content_loss(own, target), mistakes, otherwise.format(content_loss(own, target)))
+def two_stacks(random: np.random.Generator) -> Iterator[tuple[Array, Array]]:
+    yield np.array([[[3.0, 0.0], [1.0, 2.0]]]), np.array([[[1.0, 1.0], [4.0, 2.0]]])
+    for shape in [(3, 4, 5), (6, 2, 3), (1, 7, 2), (5, 3, 8)]:
+        yield random.normal(1, 2, shape), random.normal(0.2, 1, shape)
 
 
 CONTENT_LOSS = Exercise(
@@ -48,43 +30,56 @@ CONTENT_LOSS = Exercise(
     name="content_loss",
     hint="Subtract, square, sum over everything, halve (equation 1 of the paper).",
     after="Its gradient is F - P wherever a map is active: the pull back towards the photograph.",
-    check=check_content_loss,
     solution=content_loss,
-    wrong=lambda: {
-        "the paper takes half": lambda own, target: ((own - target) ** 2).sum(),
-        "That is a mean": lambda own, target: ((own - target) ** 2).mean(),
-        "Half of a mean": lambda own, target: ((own - target) ** 2).mean() / 2,
-        "absolute differences: large": lambda own, target: np.abs(own - target).sum(),
-        "Half of the absolute": lambda own, target: np.abs(own - target).sum() / 2,
-        "cancel here": lambda own, target: (own - target).sum() / 2,
-        "You sum first": lambda own, target: (own - target).sum() ** 2 / 2,
-        "leave out the square root": lambda own, target: np.linalg.norm(own - target),
-        "it should be": lambda own, target: 0.5 * (own**2).sum(),
-        "should be one number": lambda own, target: 0.5 * (own - target) ** 2,
+    inputs=two_stacks,
+    mistakes={
+        "The sum of squares is right; the paper takes half of it, and the gradient becomes plain F - P.": (
+            lambda own, target: ((own - target) ** 2).sum()
+        ),
+        "That is a mean. The paper sums, so a larger picture has a larger loss.": (
+            lambda own, target: ((own - target) ** 2).mean()
+        ),
+        "Half of a mean. The paper sums, so a larger picture has a larger loss.": (
+            lambda own, target: ((own - target) ** 2).mean() / 2
+        ),
+        "Those are absolute differences: large ones should count more than that. Square them.": (
+            lambda own, target: np.abs(own - target).sum()
+        ),
+        "Half of the absolute differences: square them instead.": (
+            lambda own, target: np.abs(own - target).sum() / 2
+        ),
+        "Differences of both signs cancel here: square each before you sum.": (
+            lambda own, target: (own - target).sum() / 2
+        ),
+        "You sum first and square then: differences of both signs have cancelled.": (
+            lambda own, target: (own - target).sum() ** 2 / 2
+        ),
+        "That is the length of the difference: leave out the square root, and take half.": (
+            lambda own, target: np.linalg.norm(own - target)
+        ),
+        "Half of the length: leave out the square root.": (
+            lambda own, target: np.linalg.norm(own - target) / 2
+        ),
+        "Each is squared by itself; square the *difference*.": (
+            lambda own, target: 0.5 * ((own**2).sum() - (target**2).sum())
+        ),
+        "The target plays no part in it yet: subtract it first.": lambda own, target: 0.5 * (own**2).sum(),
+        "One number is asked for: sum over height, width and maps.": (
+            lambda own, target: 0.5 * (own - target) ** 2
+        ),
+        "You have one number for each map: sum over the maps, too.": (
+            lambda own, target: 0.5 * ((own - target) ** 2).sum(axis=(0, 1))
+        ),
     },
-    right=lambda: [
+    right=[
         lambda own, target: np.linalg.norm(own - target) ** 2 / 2,
         lambda own, target: np.vdot(own - target, own - target) / 2,
+        lambda own, target: 0.5 * np.square((own - target).astype(np.float32)).sum(),
+        lambda own, target: sum(float(each) ** 2 for each in (own - target).ravel()) / 2,
     ],
 )
 
 # --- 07.2 ----------------------------------------------------------------------------------------------
-
-
-def check_entries(answer: Any) -> None:
-    given = number(answer, "The count")
-    mistakes = {
-        "4096 is the whole matrix. Entry (3, 5) and entry (5, 3) are the same number: count it once.": 4096,
-        "2016 are the pairs of two different maps. A map also goes with itself: the diagonal.": 2016,
-        "2048 is half of 4096, but the diagonal has no twin on the other side: half of it was lost.": 2048,
-        "64 is the diagonal alone. What about map 3 with map 5?": 64,
-        "50,176 is the number of places. The Gram matrix adds them up and forgets them.": 224 * 224,
-        "That is the number of values in the maps themselves; none of the places are left.": 64 * 224 * 224,
-    }
-    match(
-        given, 2080, mistakes, f"{given:,.0f}? Draw it for 3 maps: 3 on the diagonal, 3 above it, 6 in all."
-    )
-
 
 ENTRIES = Exercise(
     id="07.2",
@@ -92,18 +87,18 @@ ENTRIES = Exercise(
     name="entries",
     hint="Count pairs of maps, each pair once, and each map with itself. For 3 maps there are 6.",
     after="64 * 65 / 2. And none of them knows where anything was, or how large the picture is.",
-    check=check_entries,
     solution="entries = 64 * (64 + 1) // 2",
-    wrong=lambda: {
-        "are the same number": 4096,
-        "A map also goes with itself": 2016,
-        "half of it was lost": 2048,
-        "the diagonal alone": 64,
-        "forgets them": 224 * 224,
-        "values in the maps themselves": 64 * 224 * 224,
-        "6 in all": 128,
+    mistakes={
+        "4096 is the whole matrix. Entry (3, 5) and entry (5, 3) are the same number: count it once.": 4096,
+        "2016 are the pairs of two different maps. A map also goes with itself: the diagonal.": 2016,
+        "2048 is half of 4096, but the diagonal has no twin on the other side: half of it was lost.": 2048,
+        "64 is the diagonal alone. What about map 3 with map 5?": 64,
+        "128 is the number of maps twice. Draw it for 3 maps: 3 on the diagonal, 3 above it, 6 in all.": 128,
+        "50,176 is the number of places. The Gram matrix adds them up and forgets them.": 224 * 224,
+        "That is the number of values in the maps themselves; none of the places are left.": 64 * 224 * 224,
+        "4160 is 64 times 65: each pair of maps is in it twice.": 4160,
     },
-    right=lambda: [2080, 2080.0, sum(range(65))],
+    right=[2080, 2080.0, sum(range(65)), np.int64(2080)],
 )
 
 # --- 07.3 ----------------------------------------------------------------------------------------------
@@ -114,40 +109,29 @@ def gram(maps):
     return places.T @ places
 
 
-def check_gram(answer: Any) -> None:
-    maps = np.random.default_rng(7).normal(0.3, 1, (4, 5, 3))
-    places = maps.reshape(-1, 3)
-    right = places.T @ places
-    given = array(call(answer, maps), None, "The result")
-    expect(given.shape != (20, 20), "That is 20 x 20: every place with every place. Turn the product around.")
-    expect(
-        given.shape != (3,), "Three numbers: each map with itself only. The others tell what goes together."
-    )
-    text = f"The result has shape {given.shape}; three maps give 3 x 3."
-    expect(given.shape == (3, 3), text)
-    length = np.sqrt(np.diag(right))
-    centred = places - places.mean(0)
-    mixed = maps.reshape(3, -1)
-    mistakes = {
-        "Divided by the 20 places: a useful version, but here the plain sum is asked for.": right / 20,
-        "The means are subtracted: that is a covariance. Gram matrices keep them.": centred.T @ centred,
-        "That is NumPy's covariance, centred and divided. Gram matrices are neither.": np.cov(places.T),
-        "Each map is brought to length 1, so how strong it is gets lost.": right / np.outer(length, length),
-        "`reshape(3, -1)` mixes the maps: the last axis holds them. Reshape to (places, 3).": mixed @ mixed.T,
-        "Only the diagonal is filled: what goes together stands beside it.": np.diag(np.diag(right)),
-    }
-    otherwise = (
-        f"Entry (0, 1) is {given[0, 1]:.3f}; map 0 times map 1, summed over the places, is {right[0, 1]:.3f}."
-    )
-    match(given, right, mistakes, otherwise)
-    wide = np.arange(24.0).reshape(2, 6, 2)
-    given = array(call(answer, wide), (2, 2), "For maps of shape (2, 6, 2) the result")
-    match(given, gram(wide), {}, "Right for maps of 4 x 5 x 3, but not for 2 x 6 x 2: is a number built in?")
+def stacks(random: np.random.Generator) -> Iterator[tuple[Array]]:
+    yield (np.array([[[1.0, 2.0, 0.0], [3.0, -1.0, 1.0]]]),)
+    for shape in [(4, 5, 3), (2, 6, 4), (7, 3, 2), (1, 9, 5)]:
+        yield (random.normal(0.4, 1, shape),)
 
 
-def _gram_by_loops(maps: Any) -> Any:
+def _flat(maps: Array) -> Array:
+    return maps.reshape(-1, maps.shape[-1])
+
+
+def _gram_by_loops(maps: Array) -> Any:
     count = maps.shape[-1]
     return [[(maps[..., i] * maps[..., j]).sum() for j in range(count)] for i in range(count)]
+
+
+def _mixed(maps: Array) -> Array:
+    mixed = maps.reshape(maps.shape[-1], -1)
+    return mixed @ mixed.T
+
+
+def _lengths(maps: Array) -> Array:
+    length = np.sqrt((_flat(maps) ** 2).sum(0))
+    return gram(maps) / np.outer(length, length)
 
 
 GRAM = Exercise(
@@ -156,25 +140,47 @@ GRAM = Exercise(
     name="gram",
     hint="Reshape to one row for each place and one column for each map. Then one matrix product.",
     after="One reshape, one product. The reshape is where the places are forgotten.",
-    check=check_gram,
     solution=gram,
-    wrong=lambda: {
-        "every place with every place": lambda maps: maps.reshape(-1, 3) @ maps.reshape(-1, 3).T,
-        "Three numbers": lambda maps: (maps**2).sum((0, 1)),
-        "three maps give 3 x 3": lambda maps: np.tensordot(maps, maps, axes=(0, 0)),
-        "Divided by the 20 places": lambda maps: gram(maps) / (maps.shape[0] * maps.shape[1]),
-        "that is a covariance": lambda maps: gram(maps - maps.mean((0, 1))),
-        "NumPy's covariance": lambda maps: np.cov(maps.reshape(-1, maps.shape[-1]).T),
-        "brought to length 1": lambda maps: gram(maps / np.sqrt((maps**2).sum((0, 1)))),
-        "mixes the maps": lambda maps: maps.reshape(3, -1) @ maps.reshape(3, -1).T,
-        "Only the diagonal": lambda maps: np.diag((maps**2).sum((0, 1))),
-        "Entry (0, 1)": lambda maps: np.ones((3, 3)),
-        "is a number built in": lambda maps: gram(maps.reshape(4, 5, 3)) if maps.size == 60 else np.eye(2),
+    inputs=stacks,
+    mistakes={
+        "That is every place with every place. Turn the product around: every map with every map.": (
+            lambda maps: _flat(maps) @ _flat(maps).T
+        ),
+        "Each map with itself only. The others tell what goes together.": lambda maps: (maps**2).sum((0, 1)),
+        "Only one axis of places is summed; both have to go. Reshape first.": (
+            lambda maps: np.tensordot(maps, maps, axes=(0, 0))
+        ),
+        "Divided by the number of places: a useful version, but here the plain sum is asked for.": (
+            lambda maps: gram(maps) / (maps.shape[0] * maps.shape[1])
+        ),
+        "Divided by the number of all values: here the plain sum is asked for.": (
+            lambda maps: gram(maps) / maps.size
+        ),
+        "The means are subtracted: that is a covariance. Gram matrices keep them.": (
+            lambda maps: gram(maps - maps.mean((0, 1)))
+        ),
+        "That is NumPy's covariance, centred and divided. Gram matrices are neither.": (
+            lambda maps: np.cov(_flat(maps).T)
+        ),
+        "That is a correlation: means and strengths are gone. Gram matrices keep both.": (
+            lambda maps: np.corrcoef(_flat(maps).T)
+        ),
+        "Each map is brought to length 1, so how strong it is gets lost.": _lengths,
+        "`reshape(channels, -1)` mixes the maps: the last axis holds them. Reshape to (places, channels).": (
+            _mixed
+        ),
+        "Only the diagonal is filled: what goes together stands beside it.": (
+            lambda maps: np.diag((maps**2).sum((0, 1)))
+        ),
+        "You sum each map first and multiply then: which places they share is lost.": (
+            lambda maps: np.outer(maps.sum((0, 1)), maps.sum((0, 1)))
+        ),
     },
-    right=lambda: [
+    right=[
         _gram_by_loops,
         lambda maps: np.einsum("hwi,hwj->ij", maps, maps),
         lambda maps: np.tensordot(maps, maps, axes=((0, 1), (0, 1))),
+        lambda maps: gram(maps.astype(np.float32)),
     ],
 )
 
@@ -186,31 +192,11 @@ def style_loss(own, target, places):
     return ((own - target) ** 2).sum() / (4 * count**2 * places**2)
 
 
-def check_style_loss(answer: Any) -> None:
-    rng = np.random.default_rng(5)
-    for count, places in ((3, 50), (8, 12)):
-        maps = rng.normal(0.5, 1, (2, places, count))
-        own, target = (each.T @ each for each in maps)
-        given = number(call(answer, own, target, places), "The loss")
-        squares = ((own - target) ** 2).sum()
-        mistakes = {
-            "The sum of squares is right; it still has to be divided by 4 N^2 M^2.": squares,
-            "The 4 is missing below.": squares / (count * places) ** 2,
-            "N and M are squared below: the matrix has N^2 entries, each a sum over M places, squared.": (
-                squares / (4 * count * places)
-            ),
-            "N, the number of maps, is squared below.": squares / (4 * count * places**2),
-            "M, the number of places, is squared below: the difference is, too.": squares
-            / (4 * count**2 * places),
-            "4 N^2 M^2 belongs below the line: divide.": squares * 4 * count**2 * places**2,
-            "That is the mean square: right up to the 4 and the M^2.": squares / count**2,
-            "N is the number of maps, not of entries of the matrix: len(own).": (
-                squares / (4 * count**4 * places**2)
-            ),
-        }
-        right = style_loss(own, target, places)
-        otherwise = f"{given:.4g} for N = {count}, M = {places}; it should be {right:.4g}."
-        match(given, right, mistakes, otherwise, within=1e-9)
+def two_grams(random: np.random.Generator) -> Iterator[tuple[Array, Array, int]]:
+    yield np.array([[4.0, 2.0], [2.0, 8.0]]), np.array([[2.0, 1.0], [1.0, 4.0]]), 3
+    for count, places in ((3, 50), (8, 12), (5, 7)):
+        maps = random.normal(0.5, 1, (2, places, count))
+        yield maps[0].T @ maps[0], maps[1].T @ maps[1], places
 
 
 STYLE_LOSS = Exercise(
@@ -218,35 +204,50 @@ STYLE_LOSS = Exercise(
     title="the style loss of one layer",
     name="style_loss",
     hint="Sum the squared differences of the entries, then divide by 4 N^2 M^2. N is len(own).",
-    after="Dividing by M^2 makes small and large pictures comparable; leave it out and see the clinic.",
-    check=check_style_loss,
+    after="Dividing by M^2 makes small and large pictures comparable. What happens without it, the first "
+    "broken program at the end of the notebook shows.",
     solution=style_loss,
-    wrong=lambda: {
-        "still has to be divided": lambda own, target, places: ((own - target) ** 2).sum(),
-        "The 4 is missing": lambda own, target, places: 4 * style_loss(own, target, places),
-        "N and M are squared below": lambda own, target, places: (
-            ((own - target) ** 2).sum() / (4 * len(own) * places)
+    inputs=two_grams,
+    mistakes={
+        "The sum of squares is right; it still has to be divided by 4 N^2 M^2.": (
+            lambda own, target, places: ((own - target) ** 2).sum()
         ),
-        "N, the number of maps, is squared": lambda own, target, places: (
-            len(own) * style_loss(own, target, places)
+        "The 4 is missing below.": lambda own, target, places: 4 * style_loss(own, target, places),
+        "N and M are squared below: the matrix has N^2 entries, each a sum over M places, squared.": (
+            lambda own, target, places: ((own - target) ** 2).sum() / (4 * len(own) * places)
         ),
-        "M, the number of places, is squared": lambda own, target, places: (
-            places * style_loss(own, target, places)
+        "N, the number of maps, is squared below.": (
+            lambda own, target, places: len(own) * style_loss(own, target, places)
         ),
-        "below the line": lambda own, target, places: (
-            ((own - target) ** 2).sum() * 4 * len(own) ** 2 * places**2
+        "M, the number of places, is squared below: the difference is, too.": (
+            lambda own, target, places: places * style_loss(own, target, places)
         ),
-        "the mean square": lambda own, target, places: ((own - target) ** 2).mean(),
-        "not of entries": lambda own, target, places: (
-            ((own - target) ** 2).sum() / (4 * own.size**2 * places**2)
+        "M, the number of places, is missing below.": (
+            lambda own, target, places: places**2 * style_loss(own, target, places)
         ),
-        "it should be": lambda own, target, places: (
-            np.abs(own - target).sum() / (4 * len(own) ** 2 * places**2)
+        "4 N^2 M^2 belongs below the line: divide. Watch the brackets: `/ (4 * …)`.": (
+            lambda own, target, places: ((own - target) ** 2).sum() / 4 * len(own) ** 2 * places**2
+        ),
+        "4 N^2 M^2 belongs below the line: divide by it.": (
+            lambda own, target, places: ((own - target) ** 2).sum() * 4 * len(own) ** 2 * places**2
+        ),
+        "That is the mean square: right up to the 4 and the M^2.": (
+            lambda own, target, places: ((own - target) ** 2).mean()
+        ),
+        "N is the number of maps, not of entries of the matrix: len(own).": (
+            lambda own, target, places: ((own - target) ** 2).sum() / (4 * own.size**2 * places**2)
+        ),
+        "Those are absolute differences: square them before you sum.": (
+            lambda own, target, places: np.abs(own - target).sum() / (4 * len(own) ** 2 * places**2)
+        ),
+        "You sum first and square then: differences of both signs have cancelled.": (
+            lambda own, target, places: (own - target).sum() ** 2 / (4 * len(own) ** 2 * places**2)
         ),
     },
-    right=lambda: [
+    right=[
         lambda own, target, places: ((own / places - target / places) ** 2).mean() / 4,
         lambda own, target, places: (np.linalg.norm(own - target) / (2 * len(own) * places)) ** 2,
+        lambda own, target, places: float(style_loss(np.float32(own), np.float32(target), places)),
     ],
 )
 
@@ -259,30 +260,30 @@ def variation(image):
     return (down**2).sum() + (across**2).sum()
 
 
-def check_variation(answer: Any) -> None:
-    image = np.random.default_rng(11).uniform(0, 9, (4, 6, 3))
-    down, across = np.diff(image, axis=0), np.diff(image, axis=1)
-    given = number(call(answer, image), "The result")
-    wrapped = sum(((image - np.roll(image, 1, axis)) ** 2).sum() for axis in (0, 1))
-    both = (down**2).sum() + (across**2).sum()
-    mistakes = {
-        "Neighbours below each other are counted, those beside each other aren't yet.": (down**2).sum(),
-        "Neighbours beside each other are counted, those below each other aren't yet.": (across**2).sum(),
-        "The differences are summed without a square: steps up and down cancel.": down.sum() + across.sum(),
-        "Those are absolute differences, a variant in use, too; here they are squared.": (
-            np.abs(down).sum() + np.abs(across).sum()
-        ),
-        "The last axis is red, green, blue: those are no neighbours.": both
-        + (np.diff(image, axis=2) ** 2).sum(),
-        "np.roll makes the left edge a neighbour of the right edge.": wrapped,
-        "You square the sum; the sum of squares is asked for.": down.sum() ** 2 + across.sum() ** 2,
-        "Means instead of sums: a larger picture would count no more than a small one.": (
-            (down**2).mean() + (across**2).mean()
-        ),
-        "Every pair is counted twice.": 2 * both,
-    }
-    match(
-        given, both, mistakes, f"{given:.1f}; for this little picture it should be {both:.1f}.", within=1e-6
+def small_pictures(random: np.random.Generator) -> Iterator[tuple[Array]]:
+    yield (np.array([[[1.0, 1, 1], [2, 3, 1], [2, 3, 5]], [[1, 1, 1], [0, 3, 1], [4, 0, 1]]]),)
+    for shape in [(4, 6, 3), (7, 3, 3), (2, 5, 3)]:
+        yield (random.uniform(0, 255, shape),)
+    yield (random.uniform(0, 255, (1, 4, 3)),)  # one row: there is nothing below
+
+
+def _steps(image: Array, *axes: int) -> list[Array]:
+    return [np.diff(image, axis=axis) for axis in axes]
+
+
+def _diagonal(image: Array) -> Any:
+    down, across = image[1:, :-1] - image[:-1, :-1], image[:-1, 1:] - image[:-1, :-1]
+    return (down**2).sum() + (across**2).sum()
+
+
+def _pairs(image: Array) -> float:
+    height, width = image.shape[:2]
+    return sum(
+        float(((image[i, j] - image[k, m]) ** 2).sum())
+        for i in range(height)
+        for j in range(width)
+        for k, m in ((i + 1, j), (i, j + 1))
+        if k < height and m < width
     )
 
 
@@ -292,31 +293,45 @@ VARIATION = Exercise(
     name="variation",
     hint="`image[1:] - image[:-1]` are all steps down at once. Do the same across; square and sum both.",
     after="A smooth picture has little of it, noise a great deal: a small weight on it calms a result.",
-    check=check_variation,
     solution=variation,
-    wrong=lambda: {
-        "those beside each other aren't": lambda image: (np.diff(image, axis=0) ** 2).sum(),
-        "those below each other aren't": lambda image: (np.diff(image, axis=1) ** 2).sum(),
-        "steps up and down cancel": lambda image: np.diff(image, axis=0).sum() + np.diff(image, axis=1).sum(),
-        "absolute differences": lambda image: sum(np.abs(np.diff(image, axis=a)).sum() for a in (0, 1)),
-        "red, green, blue": lambda image: sum((np.diff(image, axis=a) ** 2).sum() for a in (0, 1, 2)),
-        "left edge a neighbour": lambda image: sum(
-            ((image - np.roll(image, 1, a)) ** 2).sum() for a in (0, 1)
+    inputs=small_pictures,
+    mistakes={
+        "Neighbours below each other are counted, those beside each other aren't yet.": (
+            lambda image: (np.diff(image, axis=0) ** 2).sum()
         ),
-        "You square the sum": lambda image: sum(np.diff(image, axis=a).sum() ** 2 for a in (0, 1)),
-        "Means instead of sums": lambda image: sum((np.diff(image, axis=a) ** 2).mean() for a in (0, 1)),
-        "counted twice": lambda image: 2 * variation(image),
-        "it should be": lambda image: image.var(),
+        "Neighbours beside each other are counted, those below each other aren't yet.": (
+            lambda image: (np.diff(image, axis=1) ** 2).sum()
+        ),
+        "The differences are summed without a square: steps up and down cancel.": (
+            lambda image: sum(each.sum() for each in _steps(image, 0, 1))
+        ),
+        "Those are absolute differences, a variant in use, too; here they are squared.": (
+            lambda image: sum(np.abs(each).sum() for each in _steps(image, 0, 1))
+        ),
+        "The last axis is red, green, blue: those are no neighbours.": (
+            lambda image: sum((each**2).sum() for each in _steps(image, 0, 1, 2))
+        ),
+        "np.roll makes the left edge a neighbour of the right edge, and the top of the bottom.": (
+            lambda image: sum(((image - np.roll(image, 1, axis)) ** 2).sum() for axis in (0, 1))
+        ),
+        "You square the sum; the sum of squares is asked for.": (
+            lambda image: sum(each.sum() ** 2 for each in _steps(image, 0, 1))
+        ),
+        "Every pair is counted twice.": lambda image: 2 * variation(image),
+        "Half of it is there: the sum as such is asked for.": lambda image: variation(image) / 2,
+        "The last row and column lose their neighbours: slice each direction by itself.": _diagonal,
+        "A mean instead of a sum: a larger picture would count no more than a small one.": (
+            lambda image: variation(image) / image.size
+        ),
+        "That is the variance of all values: far from their mean, not from their neighbours.": (
+            lambda image: image.var()
+        ),
+        "Take the squares without the root.": lambda image: np.sqrt(variation(image)),
     },
-    right=lambda: [
+    right=[
         lambda image: sum((np.diff(image, axis=axis) ** 2).sum() for axis in (0, 1)),
-        lambda image: sum(
-            float(((image[i, j] - image[k, m]) ** 2).sum())
-            for i in range(image.shape[0])
-            for j in range(image.shape[1])
-            for k, m in ((i + 1, j), (i, j + 1))
-            if k < image.shape[0] and m < image.shape[1]
-        ),
+        _pairs,
+        lambda image: variation(image.astype(np.float32)),
     ],
 )
 
@@ -329,77 +344,87 @@ def recolour(image, like):
     return centred * other.std(axis=0) + other.mean(axis=0)
 
 
-def check_recolour(answer: Any) -> None:
-    rng = np.random.default_rng(2)
-    image = rng.normal((90, 120, 150), (10, 25, 18), (5, 4, 3))
-    like = rng.normal((160, 80, 100), (30, 12, 5), (6, 7, 3))
-    given = array(call(answer, image, like), image.shape, "The result")
-    own, other = image.reshape(-1, 3), like.reshape(-1, 3)
-    ratio = other.std(0) / own.std(0)
-    centred, all_ratio = image - own.mean(0), like.std() / image.std()
-    mistakes = {
-        "The picture came back as it was.": image,
-        "The means fit now; how far the colours spread does not yet.": centred + other.mean(0),
-        "The spread fits, the means don't: take your own mean off first, add the other's last.": image
-        * ratio,
-        "Own mean off, spread changed, and the other's mean forgotten.": centred * ratio,
-        "The ratio is upside down: multiply by the other's deviation, divide by your own.": (
-            centred / ratio + other.mean(0)
-        ),
-        "One mean and one deviation for everything: each channel has its own, so average over axis 0 only.": (
-            (image - image.mean()) * all_ratio + like.mean()
-        ),
-        "Variances where deviations belong: take the square root, or use .std.": centred * ratio**2
-        + other.mean(0),
-        "Your own mean was put back, not the other's.": centred * ratio + own.mean(0),
-    }
-    found = given.reshape(-1, 3)
-    otherwise = (
-        f"Your channels have means {np.round(found.mean(0), 1)} and deviations {np.round(found.std(0), 1)}; "
-        f"the other's are {np.round(other.mean(0), 1)} and {np.round(other.std(0), 1)}."
-    )
-    match(given, recolour(image, like), mistakes, otherwise, within=1e-3)
+def pictures_to_recolour(random: np.random.Generator) -> Iterator[tuple[Array, Array]]:
+    """Large enough that n or n - 1 below the deviation makes no difference; some results leave 0..255."""
+    for shape, other in [((40, 50, 3), (45, 52, 3)), ((60, 36, 3), (33, 71, 3)), ((38, 55, 3), (64, 37, 3))]:
+        image = random.normal(random.uniform(70, 180, 3), random.uniform(8, 30, 3), shape)
+        like = random.normal(random.permutation([60.0, 130, 235]), random.uniform(35, 60, 3), other)
+        yield np.clip(image, 0, 255), np.clip(like, 0, 255)
+
+
+def _deviations(image: Array, like: Array) -> tuple[Array, Array, Array, Array]:
+    return image.mean((0, 1)), image.std((0, 1)), like.mean((0, 1)), like.std((0, 1))
+
+
+def _put(formula: Any) -> Any:
+    """A mistaken answer from (image, own mean, own deviation, other mean, other deviation)."""
+    return lambda image, like: formula(image, *_deviations(image, like))
+
+
+def _per_channel(image: Array, like: Array) -> Array:
+    pairs = zip(np.moveaxis(image, -1, 0), np.moveaxis(like, -1, 0), strict=True)
+    return np.stack([(c - c.mean()) / c.std() * d.std() + d.mean() for c, d in pairs], axis=-1)
+
+
+def _sample_deviation(image: Array, like: Array) -> Array:
+    ratio = like.std((0, 1), ddof=1) / image.std((0, 1), ddof=1)
+    return (image - image.mean((0, 1))) * ratio + like.mean((0, 1))
 
 
 RECOLOUR = Exercise(
     id="07.6",
     title="another picture's colours",
     name="recolour",
-    hint="`image.reshape(-1, 3)` makes a list of pixels; mean and std over axis 0 give one number a channel.",
+    hint="`image.mean(axis=(0, 1))` gives one mean for each channel, and `.std` one deviation.",
     after="`style.match_colours` goes one step further: channels that vary together keep doing so.",
-    check=check_recolour,
     solution=recolour,
-    wrong=lambda: {
-        "as it was": lambda image, like: image,
-        "how far the colours spread": lambda image, like: image - image.mean((0, 1)) + like.mean((0, 1)),
-        "The spread fits, the means don't": lambda image, like: image * like.std((0, 1)) / image.std((0, 1)),
-        "the other's mean forgotten": lambda image, like: recolour(image, like) - like.mean((0, 1)),
-        "upside down": lambda image, like: (
-            (image - image.mean((0, 1))) * image.std((0, 1)) / like.std((0, 1)) + like.mean((0, 1))
+    inputs=pictures_to_recolour,
+    within=5e-4,
+    mistakes={
+        "The picture came back as it was.": lambda image, like: image,
+        "The means fit now; how far the colours spread does not yet.": _put(lambda x, m, s, n, t: x - m + n),
+        "The spread fits, the means don't: take your own mean off first, add the other's last.": _put(
+            lambda x, m, s, n, t: x * t / s
         ),
-        "each channel has its own": lambda image, like: (
-            (image - image.mean()) * like.std() / image.std() + like.mean()
+        "Own mean off, spread changed, and the other's mean forgotten.": _put(
+            lambda x, m, s, n, t: (x - m) * t / s
         ),
-        "Variances where": lambda image, like: (
-            (image - image.mean((0, 1))) * like.var((0, 1)) / image.var((0, 1)) + like.mean((0, 1))
+        "The ratio is upside down: multiply by the other's deviation, divide by your own.": _put(
+            lambda x, m, s, n, t: (x - m) * s / t + n
         ),
-        "Your own mean was put back": lambda image, like: (
-            recolour(image, like) - like.mean((0, 1)) + image.mean((0, 1))
+        "One mean and one deviation for everything. Each channel has its own: `image.mean(axis=(0, 1))`.": (
+            lambda image, like: (image - image.mean()) * like.std() / image.std() + like.mean()
         ),
-        "Your channels have means": lambda image, like: image[..., ::-1],
-        "has shape (6, 7, 3)": lambda image, like: recolour(like, image),
+        "Variances where deviations belong: take the square root, or use .std.": _put(
+            lambda x, m, s, n, t: (x - m) * t**2 / s**2 + n
+        ),
+        "Your own mean was put back, not the other's.": _put(lambda x, m, s, n, t: (x - m) * t / s + m),
+        "Don't clip: values below 0 and above 255 may stay, or mean and deviation no longer fit.": _put(
+            lambda x, m, s, n, t: np.clip((x - m) * t / s + n, 0, 255)
+        ),
+        "Don't round or turn into whole numbers: what lies beyond 0 to 255 wraps around.": _put(
+            lambda x, m, s, n, t: ((x - m) * t / s + n).astype(np.int64).astype(np.uint8)
+        ),
+        "You multiply by the other's deviation, but never divide by your own.": _put(
+            lambda x, m, s, n, t: (x - m) * t + n
+        ),
+        "You divide by your own deviation, but never multiply by the other's.": _put(
+            lambda x, m, s, n, t: (x - m) / s + n
+        ),
+        "The two pictures have changed places: `image` is to be recoloured.": (
+            lambda image, like: recolour(like, image)
+        ),
+        "The channels of the other picture are taken in the wrong order.": (
+            lambda image, like: recolour(image, like[..., ::-1])
+        ),
     },
-    right=lambda: [
+    right=[
         lambda image, like: (
             (image - image.mean((0, 1))) / image.std((0, 1)) * like.std((0, 1)) + like.mean((0, 1))
         ),
-        lambda image, like: np.stack(
-            [
-                (c - c.mean()) / c.std() * d.std() + d.mean()
-                for c, d in zip(np.moveaxis(image, -1, 0), np.moveaxis(like, -1, 0), strict=True)
-            ],
-            axis=-1,
-        ),
+        _per_channel,
+        _sample_deviation,
+        lambda image, like: recolour(image.astype(np.float32), like.astype(np.float32)),
     ],
 )
 
@@ -411,33 +436,13 @@ def region_gram(maps, mask):
     return np.tensordot(inside, maps, axes=((0, 1), (0, 1))) / mask.sum()
 
 
-def check_region_gram(answer: Any) -> None:
-    rng = np.random.default_rng(13)
-    maps, mask = rng.normal(0.4, 1, (4, 6, 3)), rng.uniform(0, 1, (4, 6))
-    mask[:, 4:] = 0
-    given = array(call(answer, maps, mask), (3, 3), "For maps of shape (4, 6, 3) the result")
-    right, places = region_gram(maps, mask), maps.reshape(-1, 3)
-    twice = region_gram(maps, mask**2) * (mask**2).sum()
-    mistakes = {
-        "The mask plays no part in it: that is the mean over the whole picture.": places.T @ places / 24,
-        "The mask plays no part in it, and nothing is divided.": places.T @ places,
-        "The sum is right; divide by how many places the mask holds, `mask.sum()`.": right * mask.sum(),
-        "Divided by all 24 places: a small region would weigh next to nothing. Take `mask.sum()`.": (
-            right * mask.sum() / 24
-        ),
-        "Divided by the places that the mask touches: half a place counts half.": (
-            right * mask.sum() / (mask > 0).sum()
-        ),
-        "Both maps are multiplied by the mask, so it counts twice: a place at 0.5 would count a quarter.": (
-            twice / mask.sum()
-        ),
-        "The mask counts twice, above and below: a place at 0.5 would count a quarter.": (
-            twice / (mask**2).sum()
-        ),
-        "Outside and inside are exchanged.": region_gram(maps, 1 - mask),
-    }
-    otherwise = f"Entry (0, 1) is {given[0, 1]:.3f}; within this mask it should be {right[0, 1]:.3f}."
-    match(given, right, mistakes, otherwise)
+def regions(random: np.random.Generator) -> Iterator[tuple[Array, Array]]:
+    yield np.array([[[1.0, 2.0], [3.0, 1.0], [5.0, 5.0]]]), np.array([[1.0, 0.5, 0.0]])
+    for height, width, count in [(4, 6, 3), (7, 3, 2), (5, 5, 4)]:
+        mask = random.uniform(0, 1, (height, width))
+        mask[:, width - 2 :] = 0
+        yield random.normal(0.4, 1, (height, width, count)), mask
+    yield random.normal(0.4, 1, (3, 6, 2)), random.uniform(0, 1, (3, 6)) > 0.4  # yes or no
 
 
 REGION_GRAM = Exercise(
@@ -445,26 +450,51 @@ REGION_GRAM = Exercise(
     title="the Gram matrix of a region",
     name="region_gram",
     hint="`maps * mask[..., None]` fades one factor out where the mask is 0; the other factor stays whole.",
-    after="With it the loss can ask for one style here and another there; the network need not know.",
-    check=check_region_gram,
+    after="With it the loss can ask for one style here and another there; the network need not know. "
+    "(Gatys et al. 2017 multiply both factors by the mask and choose its scale to fit; where it is 0 or 1 "
+    "the two are the same.)",
     solution=region_gram,
-    wrong=lambda: {
-        "the mean over the whole picture": lambda maps, mask: gram(maps) / mask.size,
-        "and nothing is divided": lambda maps, mask: gram(maps),
-        "divide by how many places": lambda maps, mask: region_gram(maps, mask) * mask.sum(),
-        "Divided by all 24 places": lambda maps, mask: region_gram(maps, mask) * mask.mean(),
-        "half a place counts half": lambda maps, mask: (
-            region_gram(maps, mask) * mask.sum() / np.count_nonzero(mask)
+    inputs=regions,
+    mistakes={
+        "The mask plays no part in it: that is the mean over the whole picture.": (
+            lambda maps, mask: gram(maps) / mask.size
         ),
-        "so it counts twice": lambda maps, mask: gram(maps * mask[..., None]) / mask.sum(),
-        "twice, above and below": lambda maps, mask: region_gram(maps, mask**2),
-        "exchanged": lambda maps, mask: region_gram(maps, 1 - mask),
-        "Entry (0, 1)": lambda maps, mask: region_gram(maps, mask > 0.5),
-        "has shape": lambda maps, mask: maps * mask[..., None],
+        "The mask plays no part in it, and nothing is divided.": lambda maps, mask: gram(maps),
+        "The mask counts below only: multiply one factor by it, too.": (
+            lambda maps, mask: gram(maps) / mask.sum()
+        ),
+        "The sum is right; divide by how many places the mask holds, `mask.sum()`.": (
+            lambda maps, mask: region_gram(maps, mask) * mask.sum()
+        ),
+        "Divided by all places: a small region would weigh next to nothing. Take `mask.sum()`.": (
+            lambda maps, mask: region_gram(maps, mask) * mask.mean()
+        ),
+        "Divided by the number of places that the mask touches: half a place counts half.": (
+            lambda maps, mask: region_gram(maps, mask) * mask.sum() / np.count_nonzero(mask)
+        ),
+        "Both factors are multiplied by the mask, as in Gatys et al. (2017). Here a place counts as much as "
+        "the mask says: at 0.5 a half, not a quarter. One factor is enough.": (
+            lambda maps, mask: gram(maps * mask[..., None]) / mask.sum()
+        ),
+        "Both factors are multiplied by the mask, and its squares stand below: Gatys et al. (2017) do so. Here "
+        "a place counts as much as the mask says: at 0.5 a half, not a quarter.": (
+            lambda maps, mask: gram(maps * mask[..., None]) / (mask * mask).sum()
+        ),
+        "Outside and inside are exchanged.": lambda maps, mask: region_gram(maps, 1 - mask),
+        "The mask is cut at a half: a place counts as much as the mask says, also 0.3.": (
+            lambda maps, mask: region_gram(maps, mask > 0.5)
+        ),
+        "Those are the maps inside; their products, summed over the places, are asked for.": (
+            lambda maps, mask: maps * mask[..., None]
+        ),
+        "Each map with itself only. The others tell what goes together.": (
+            lambda maps, mask: (maps**2 * mask[..., None]).sum((0, 1)) / mask.sum()
+        ),
     },
-    right=lambda: [
+    right=[
         lambda maps, mask: gram(maps * np.sqrt(mask)[..., None]) / mask.sum(),
         lambda maps, mask: np.einsum("hwi,hwj,hw->ij", maps, maps, mask) / mask.sum(),
+        lambda maps, mask: region_gram(np.float32(maps), np.float32(mask)),
     ],
 )
 
