@@ -8,28 +8,26 @@ Every filter is first rescaled so that its mean activation is 1, as Gatys did (`
 alpha and beta mean the same thing for networks with different weights.
 """
 
+from .artworks import ARTWORKS, PAINTINGS, PICTURES, artwork
 from .colours import keep_colours, lightness, match_colours
 from .losses import NORMALIZATIONS, Normalization, gram, mean_gram, total_variation
 from .networks import chain, mean_activations, normalize, twin
 from .optimizers import adam, curved, lbfgs
 from .painting import deepest, invert, loss, texture, transfer
 from .problem import memory_needed, pose
-from .settings import (
-    CONTENT_LAYERS,
-    PICTURES,
-    STYLE_LAYERS,
-    Result,
-    Settings,
-    artwork,
-    check_settings,
-)
+from .presets import PRESETS, Preset, preset
+from .settings import CONTENT_LAYERS, STYLE_LAYERS, Result, Settings, check_settings
 
 __all__ = [
+    "ARTWORKS",
     "CONTENT_LAYERS",
     "NORMALIZATIONS",
+    "PAINTINGS",
     "PICTURES",
+    "PRESETS",
     "STYLE_LAYERS",
     "Normalization",
+    "Preset",
     "Result",
     "Settings",
     "adam",
@@ -50,6 +48,7 @@ __all__ = [
     "memory_needed",
     "normalize",
     "pose",
+    "preset",
     "texture",
     "total_variation",
     "transfer",

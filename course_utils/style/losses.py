@@ -108,14 +108,14 @@ def weigh(
     """
     from keras import ops
 
-    content = style = ops.zeros(())
+    content, style = ops.zeros(()), ops.zeros(())  # never `+=`: a torch tensor would change in place
     for i, (each, target) in enumerate(zip(maps, targets, strict=True)):
         if i < count:
-            content += factors[i] * ops.sum(ops.square(ops.cast(each, "float32") - target))
+            content = content + factors[i] * ops.sum(ops.square(ops.cast(each, "float32") - target))
         elif masks:
-            style += factors[i] * _by_region(each, target, masks[i - count])
+            style = style + factors[i] * _by_region(each, target, masks[i - count])
         else:
-            style += factors[i] * ops.sum(ops.square(mean_gram(each) - target))
+            style = style + factors[i] * ops.sum(ops.square(mean_gram(each) - target))
     return content, style
 
 
@@ -126,5 +126,5 @@ def _by_region(maps: Any, targets: Any, masks: Any) -> Any:
     total = ops.zeros(())
     for region in range(masks.shape[0]):
         found = mean_gram(maps, masks[region])
-        total += ops.mean(masks[region]) * ops.sum(ops.square(found - targets[region]))
+        total = total + ops.mean(masks[region]) * ops.sum(ops.square(found - targets[region]))
     return total

@@ -12,11 +12,11 @@ import numpy as np
 
 from course_utils.pictures import images as pictures
 
-from . import optimizers
+from . import margins, optimizers
 from .colours import keep_colours
 from .problem import Problem, check_memory, narrowest_side, pose, stride
 from .recorder import Enough, Recorder, Say
-from .settings import Result, Settings
+from .settings import Result, Settings, check_settings
 
 if TYPE_CHECKING:
     import keras
@@ -52,8 +52,10 @@ def transfer(
         ValueError: unknown names, a picture too small for the layers, weights that give NaN, or more memory
             needed than is free (says the size that fits).
     """
-    settings = replace(settings or Settings(), **changes)
-    problem = pose(model, content, style, settings)
+    asked = replace(settings or Settings(), **changes)
+    check_settings(asked)
+    wide, settings = margins.widened(content, asked)
+    problem = pose(model, wide, style, settings)
     sizes = _sizes(problem)
     check_memory(problem)
     note = Recorder(problem.picture, sum(n * size**2 for size, n in sizes), _keep_at(settings), say)
@@ -66,10 +68,11 @@ def transfer(
     except KeyboardInterrupt:
         ended = "interrupted"
     seconds = time.perf_counter() - note.began
-    image = _full_size(problem, note)
+    image = margins.cut(_full_size(problem, note), content, asked)
     if settings.colours == "luminance" and content is not None:
         image = keep_colours(image, np.asarray(content))
-    return Result(image, note.loss, note.history(), tuple(note.thumbnails), seconds, ended)
+    moments = tuple((step, margins.cut(each, content, asked)) for step, each in note.thumbnails)
+    return Result(image, note.loss, note.history(), moments, seconds, ended)
 
 
 def loss(

@@ -12,11 +12,11 @@ import numpy as np
 from course_utils import runtime
 from course_utils.pictures import images as pictures
 
-from .colours import recoloured
+from .colours import match_colours, recoloured
 from .losses import NORMALIZATIONS, mean_gram, total_variation, weigh
 from .networks import chain, is_normalized, normalize, once, twin
 from .optimizers import Limits, grey_level
-from .settings import STRENGTH, Settings, check_masks, check_pictures, check_settings
+from .settings import Settings, check_masks, check_pictures, check_settings
 
 if TYPE_CHECKING:
     import keras
@@ -119,6 +119,9 @@ class Problem:
             return self.x(pictures.resize(start, shape))
         if start == "photo" and self.content is not None:
             return self.x(pictures.resize(self.content, shape))
+        if start == "recoloured" and self.content is not None:
+            tinted = match_colours(self.content, self.styles[0][0])
+            return self.x(pictures.resize(tinted, shape))
         if start == "artwork":
             return self.x(_covering(self.styles[0][0], shape))
         grey = np.random.default_rng(self.settings.seed).normal(128, 20, (*shape, 3))
@@ -187,7 +190,7 @@ class Problem:
         if settings.beta is not None:
             return settings.beta
         values = [c * places for c, places in self.extents(self.shape(settings.size))[:count]]
-        return STRENGTH * settings.alpha * (sum(values) / len(values)) if values else 1.0
+        return settings.strength * settings.alpha * (sum(values) / len(values)) if values else 1.0
 
     def _finite(self, targets: Sequence[Array]) -> None:
         names = (*self.graph.content_layers, *self.graph.style_layers)

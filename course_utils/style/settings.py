@@ -9,36 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from course_utils import runtime
-from course_utils.pictures import images as pictures
-
 from .losses import NORMALIZATIONS
 
 Array = np.ndarray
 CONTENT_LAYERS: tuple[str, ...] = ("block4_conv2",)
 STYLE_LAYERS: tuple[str, ...] = tuple(f"block{i}_conv1" for i in range(1, 6))
-PICTURES: tuple[str, ...] = (
-    "night_wind",
-    "woodcut_wave",
-    "mosaic",
-    "ink",
-    "geometry",
-    "watercolour",
-    "stained_glass",
-    "dots",
-)
 STRENGTH = 10.0  # beta / alpha for each value of the content layers, where nothing else was asked for
-
-
-def artwork(name: str) -> Array:
-    """One of the course's own style pictures (`PICTURES`), float32 RGB 0..255, (512, 640, 3).
-
-    Raises:
-        ValueError: there is none of that name; any other picture comes in through `images.read`.
-    """
-    if name not in PICTURES:
-        raise ValueError(f"there is no style picture {name!r}; there are {', '.join(PICTURES)}")
-    return pictures.read(runtime.shipped(f"styles/{name}.jpg"))
 
 
 @dataclass(frozen=True)
@@ -48,12 +24,14 @@ class Settings:
     Attributes:
         size: longer side of the result in pixels.
         steps: how often the picture is changed (evaluations of loss and gradient, over all sizes).
-        alpha, beta: weight of content and style; only their ratio matters. beta=None takes `STRENGTH` for
+        alpha, beta: weight of content and style; only their ratio matters. beta=None takes `strength` for
             each value of the content layers, so that results look alike at every size and width.
+        strength: see beta.
         variation: weight of the total variation; 0 in the paper.
         content_layers, style_layers: names; a mapping gives weights, otherwise they share 1.
         normalization: a name in `NORMALIZATIONS`.
-        start: "photo", "artwork", "noise", or a picture.
+        start: "photo", "recoloured" (the photograph in the artwork's colours: what the steps need not do any
+            more), "artwork", "noise", or a picture.
         optimizer: "adam", whose steps shrink, or "lbfgs" as in the paper.
         rate: Adam's first step in grey levels.
         coarse_to_fine: begin at an eighth, a quarter or half of the size: large strokes for little time.
@@ -62,6 +40,8 @@ class Settings:
         masks: where each artwork's style is wanted: for each (H, W), from 0 to 1, of any size. Then the Gram
             matrices are those of regions (Gatys et al. 2017, section 4.1), and shares play no part.
         style_scale: longer side of the artwork as a multiple of `size`; smaller makes finer strokes.
+        margin: share of the longer side by which the photograph is continued on each side, mirrored, while it
+            is painted; it is cut off again. Convolutions pad with zeros, and that shows at a border.
         normalized: `normalize` the network first.
         precision: inside the network: "auto" (bfloat16 where it is faster), "float32", "mixed_bfloat16".
         thumbnails: how many pictures on the way to keep.
@@ -73,6 +53,7 @@ class Settings:
     steps: int = 150
     alpha: float = 1.0
     beta: float | None = None
+    strength: float = STRENGTH
     variation: float = 0.0
     content_layers: Sequence[str] | Mapping[str, float] = CONTENT_LAYERS
     style_layers: Sequence[str] | Mapping[str, float] = STYLE_LAYERS
@@ -84,6 +65,7 @@ class Settings:
     colours: Literal["artwork", "matched", "luminance"] = "artwork"
     masks: Sequence[Array] | None = None
     style_scale: float = 1.0
+    margin: float = 0.0
     normalized: bool = True
     precision: str = "auto"
     thumbnails: int = 0
@@ -125,17 +107,19 @@ def check_settings(settings: Settings) -> None:
         "precision": ("auto", "float32", "mixed_bfloat16"),
     }
     if isinstance(settings.start, str):
-        choices["start"] = ("photo", "artwork", "noise")
+        choices["start"] = ("photo", "recoloured", "artwork", "noise")
     for name, known in choices.items():
         if getattr(settings, name) not in known:
             raise ValueError(f"{name}={getattr(settings, name)!r}: choose one of {', '.join(known)}")
-    leasts = {"size": 16, "steps": 1, "alpha": 0, "beta": 0, "variation": 0, "thumbnails": 0}
+    leasts = {"size": 16, "steps": 1, "alpha": 0, "beta": 0, "strength": 0, "variation": 0, "thumbnails": 0}
     for name, least in leasts.items():
         value = getattr(settings, name)
         if value is not None and not (math.isfinite(value) and value >= least):
             raise ValueError(f"{name}={value}: it must be a number of at least {least}")
     if not settings.style_scale > 0 or not settings.rate > 0:
         raise ValueError("style_scale and rate must be greater than 0")
+    if not 0 <= settings.margin <= 0.5:
+        raise ValueError(f"margin={settings.margin}: a share of the longer side, from 0 to 0.5")
     if not settings.content_layers or not settings.style_layers:
         raise ValueError("content_layers and style_layers need at least one layer each")
     if settings.beta is None and settings.normalization != "paper":
@@ -149,8 +133,8 @@ def check_pictures(
     styles = shares(style)
     if content is None and not styles:
         raise ValueError("give a photograph, an artwork, or both")
-    if settings.start == "artwork" and not styles:
-        raise ValueError('start="artwork" needs an artwork')
+    if isinstance(settings.start, str) and settings.start in ("artwork", "recoloured") and not styles:
+        raise ValueError(f'start="{settings.start}" needs an artwork')
     for name, image in [("the photograph", content), *(("the artwork", image) for image, _ in styles)]:
         if image is None:
             continue

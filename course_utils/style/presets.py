@@ -1,0 +1,67 @@
+"""How each artwork is best painted with: one table, found by looking at the results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What is particular to an artwork; everything else is in `preset`.
+
+    Attributes:
+        photo: the photograph that goes with it in the gallery, a name of `images.SAMPLES`.
+        strength: of the style, see `Settings`.
+        style_scale: how large its strokes become, see `Settings`.
+        variation: weight of the total variation: little for strokes, more for flat colours.
+    """
+
+    photo: str
+    strength: float = 50.0
+    style_scale: float = 1.0
+    variation: float = 2e-3
+
+
+PRESETS: dict[str, Preset] = {
+    "night_wind": Preset("rocket"),
+    "woodcut_wave": Preset("chelsea"),
+    "mosaic": Preset("chelsea"),
+    "ink": Preset("china"),
+    "geometry": Preset("coffee"),
+    "watercolour": Preset("flower"),
+    "stained_glass": Preset("flower"),
+    "dots": Preset("rocket"),
+    "starry_night": Preset("astronaut"),
+    "the_scream": Preset("grace_hopper"),
+    "great_wave": Preset("china"),
+    "composition_vii": Preset("motorcycle"),
+    "shipwreck": Preset("coffee"),
+}
+"""By artwork (`style.ARTWORKS`)."""
+
+
+def preset(name: str, **changes: Any) -> Settings:
+    """The settings for one of `ARTWORKS`, or sensible ones for any other artwork.
+
+    The start is the photograph in the artwork's colours, so that the steps are free for strokes; they begin at
+    12 grey levels, so that no noise comes in that has to go out again. Notebook 07.
+
+    Args:
+        name: in `PRESETS`; any other name gives the defaults of `Preset`.
+        changes: of `Settings`, such as size=512.
+    """
+    own = PRESETS.get(name, Preset(""))
+    known: dict[str, Any] = {
+        "size": 320,
+        "steps": 60,
+        "start": "recoloured",
+        "rate": 12.0,
+        "margin": 0.05,
+        "strength": own.strength,
+        "style_scale": own.style_scale,
+        "variation": own.variation,
+    }
+    return Settings(**{**known, **changes})
