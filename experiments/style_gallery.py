@@ -20,7 +20,7 @@ import numpy as np
 
 from course_utils import runs, runtime, style
 from course_utils.features.maps import feature_maps
-from course_utils.networks import load_all_cnn, load_vgg16, one_line
+from course_utils.networks.pretrained import load_all_cnn, load_vgg16, one_line
 from course_utils.pictures import images
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ Pictures = Mapping[str, Callable[[], style.Result]]  # a name, and what paints i
 MODULE = "experiments.style_gallery"
 HELD_OUT = ("block1_conv2", "block2_conv2", "block3_conv2", "block4_conv3")
 """Layers of the blind test: none of them is looked at while painting."""
-RATIOS = (1e-5, 1e-4, 1e-3, 1e-2)
+RATIOS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-8, 1e-7)  # the paper's four, and two that it does not have
 DEPTHS = ("block1_conv2", "block2_conv2", "block3_conv2", "block4_conv2", "block5_conv2")
 
 
@@ -51,7 +51,7 @@ def gallery(size: int) -> Pictures:
         photo = images.sample(style.PRESETS[name].photo)
         return lambda: style.transfer(net, photo, style.artwork(name), style.preset(name, size=size))
 
-    return {name: painter(name) for name in style.ARTWORKS}
+    return {name: painter(name) for name in style.PRESETS}
 
 
 def judged(paintings: Mapping[str, Array]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -99,7 +99,7 @@ def ranks(
     found = {}
     for name, image in pictures.items():
         own = grams(net, image)
-        order = sorted(known, key=lambda each: distance(own, known[each]))  # noqa: B023 - used at once
+        order = sorted(known, key=lambda each: distance(own, known[each]))
         found[name] = order.index(name) + 1
     return found
 
@@ -112,14 +112,14 @@ def ratios(size: int) -> Pictures:
     net, photo, art = original(), images.sample("astronaut"), style.artwork("starry_night")
 
     def painter(ratio: float) -> Callable[[], style.Result]:
-        settings = style.Settings(size=size, steps=60, beta=1 / ratio, optimizer="lbfgs")
+        settings = style.Settings(size=size, steps=20, beta=1 / ratio, rate=20.0)
         return lambda: style.transfer(net, photo, art, settings)
 
     return {f"{ratio:.0e}": painter(ratio) for ratio in RATIOS}
 
 
 def backbones(size: int) -> Pictures:
-    """Networks with other eyes; for each, beta makes both losses of the untouched photograph's painting equal."""
+    """Networks with other eyes, their losses balanced first."""
     photo, art = images.sample("chelsea"), style.artwork("starry_night")
     original_net = original()
     small = {
@@ -134,7 +134,9 @@ def backbones(size: int) -> Pictures:
     }
 
     def painter(net: keras.Model, changes: dict[str, Any]) -> Callable[[], style.Result]:
-        settings = style.Settings(size=size, steps=60, rate=12.0, variation=2e-3, start="recoloured", **changes)
+        settings = style.Settings(
+            size=size, steps=30, rate=12.0, variation=4e-3, colours="recoloured", **changes
+        )
         return lambda: style.transfer(net, photo, art, settings, beta=balanced(net, photo, art, settings))
 
     return {name: painter(net, changes) for name, (net, changes) in networks.items()}
@@ -145,7 +147,7 @@ BALANCE = 8.0
 
 
 def balanced(net: keras.Model, photo: Array, art: Array, settings: style.Settings) -> float:
-    """The beta at which the style loss of the photograph is `BALANCE` times the content loss of the artwork."""
+    """The beta at which the photograph's style loss is `BALANCE` times the artwork's content loss."""
     shape = photo.shape[:2]
     far = style.loss(net, images.resize(art, shape), photo, art, settings, beta=1.0)["content"]
     return BALANCE * far / style.loss(net, photo, photo, art, settings, beta=1.0)["style"]
@@ -156,7 +158,7 @@ def depths(size: int) -> Pictures:
     net, photo = original("block5_conv2"), images.sample("chelsea")
 
     def painter(layer: str) -> Callable[[], style.Result]:
-        settings = {"size": size, "steps": 120, "optimizer": "lbfgs", "variation": 1e-3}
+        settings = {"size": size, "steps": 60, "variation": 1e-3}
         return lambda: style.invert(net, photo, layer, **settings)
 
     return {layer: painter(layer) for layer in DEPTHS}
@@ -172,7 +174,7 @@ def finale(size: int) -> Pictures:
 KINDS: dict[str, tuple[Callable[[int], Pictures], int]] = {
     "gallery": (gallery, 320),
     "ratios": (ratios, 224),
-    "backbones": (backbones, 192),
+    "backbones": (backbones, 160),
     "depths": (depths, 192),
     "finale": (finale, 512),
 }
@@ -190,7 +192,9 @@ def run(kind: str, work: Path, *, size: int | None = None, say: Callable[[str], 
     pictures = make(size)
     facts = {name: _painted(work, _file(name), paint, say) for name, paint in pictures.items()}
     files = {name: work / f"{_file(name)}.png" for name in pictures}
-    shown = {name: images.save(work / f"{_file(name)}.jpg", images.read(files[name]), quality=85) for name in files}
+    shown = {
+        name: images.save(work / f"{_file(name)}.jpg", images.read(files[name]), quality=85) for name in files
+    }
     metrics, baselines = _metrics(kind, {name: images.read(file) for name, file in files.items()}, facts)
     return runs.record(
         f"style_{kind}",
@@ -215,7 +219,9 @@ def _file(name: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in name.lower())
 
 
-def _painted(work: Path, stem: str, paint: Callable[[], style.Result], say: Callable[[str], None]) -> dict[str, Any]:
+def _painted(
+    work: Path, stem: str, paint: Callable[[], style.Result], say: Callable[[str], None]
+) -> dict[str, Any]:
     """What is known of a picture, painted now unless it lies in `work`."""
     note = work / f"{stem}.json"
     if not note.exists():
@@ -235,7 +241,10 @@ def _metrics(
     """What is measured of the pictures, beside what takes no painting."""
     if kind == "gallery":
         return judged(pictures)
-    found = {_file(name): {key: each[key] for key in ("content", "style", "step", "seconds")} for name, each in facts.items()}
+    found = {
+        _file(name): {key: each[key] for key in ("content", "style", "step", "seconds")}
+        for name, each in facts.items()
+    }
     if kind != "ratios":
         return found, {"the photograph itself": {"content": 0.0}}
     net, photo, art = original(), images.sample("astronaut"), style.artwork("starry_night")

@@ -163,12 +163,12 @@ def painted(photo: np.ndarray, tools: Tools) -> Part:
     from course_utils import style
     from course_utils.networks import pretrained
 
-    settings = style.Settings(size=tools.size, steps=tools.steps, variation=2e-3, precision="auto")
+    settings = style.preset(tools.style, size=tools.size, steps=tools.steps)
     until = style.deepest([*settings.content_layers, *settings.style_layers])
     model = pretrained.load_vgg16(until=until, pooling="average")
-    artwork = style.artwork(tools.style) if tools.style in style.PICTURES else images.read(tools.style)
+    artwork = style.artwork(tools.style) if tools.style in style.ARTWORKS else images.read(tools.style)
     result = style.transfer(model, photo, artwork, settings)
-    said = f"after {tools.style.replace('_', ' ')}" if tools.style in style.PICTURES else "after an artwork"
+    said = f"after {tools.style.replace('_', ' ')}" if tools.style in style.ARTWORKS else "after an artwork"
     return Part("07", "Painted", said, result.image)
 
 

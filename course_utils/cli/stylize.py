@@ -12,8 +12,6 @@ from course_utils.cli import _outputs
 if TYPE_CHECKING:
     import numpy as np
 
-CALM = 3e-4  # weight of the total variation by the paper's rule: takes the finest noise away, and no stroke
-
 
 def register(app: typer.Typer) -> None:
     """Add `course stylize`."""
@@ -25,7 +23,7 @@ def stylize(
     style: Annotated[str, typer.Argument(help="The artwork: a file, an address, or one of ours.")],
     out: Annotated[Path, typer.Option(help="The picture to write (.png, .jpg, .webp).")],
     size: Annotated[int, typer.Option(help="Longer side of the result in pixels.")] = 384,
-    steps: Annotated[int, typer.Option(help="How often the picture is changed.")] = 150,
+    steps: Annotated[int, typer.Option(help="How often the picture is changed.")] = 100,
     alpha: Annotated[float, typer.Option(help="Weight of the content.")] = 1.0,
     beta: Annotated[
         float | None, typer.Option(help="Weight of the style; found by itself if left out.")
@@ -37,9 +35,11 @@ def stylize(
     content_layers: Annotated[str, typer.Option(help="Names, with commas between.")] = "",
     style_layers: Annotated[str, typer.Option(help="Names, with commas between.")] = "",
     colours: Annotated[
-        str, typer.Option(help="artwork; matched or luminance keep the photograph's.")
-    ] = "artwork",
-    style_scale: Annotated[float, typer.Option(help="Smaller makes finer strokes.")] = 1.0,
+        str, typer.Option(help="recoloured or artwork; matched or luminance keep the photograph's.")
+    ] = "recoloured",
+    style_scale: Annotated[
+        float | None, typer.Option(help="Smaller makes finer strokes; the artwork's own if left out.")
+    ] = None,
     optimizer: Annotated[str, typer.Option(help="adam or lbfgs.")] = "adam",
     normalization: Annotated[str, typer.Option(help="paper, mean, keras or pytorch.")] = "paper",
     weights: Annotated[str, typer.Option(help="original, course, or a weight file.")] = "original",
@@ -50,7 +50,9 @@ def stylize(
 ) -> None:
     """Paint a photograph in the style of an artwork (Gatys et al., 2015).
 
-    Ours: night_wind, woodcut_wave, mosaic, ink, geometry, watercolour, stained_glass, dots.
+    Ours: night_wind, woodcut_wave, mosaic, ink, geometry, watercolour, stained_glass, dots. Paintings:
+    starry_night, the_scream, great_wave, composition_vii, shipwreck. Each has settings of its own
+    (`style.PRESETS`); what you give on the command line goes before them.
     Ctrl-C ends early and writes the best picture so far.
     """
     from course_utils.pictures import images
@@ -58,16 +60,16 @@ def stylize(
     out = _outputs.file(out, inputs=[content, style], suffixes=tuple(images.FORMATS), overwrite=overwrite)
     from course_utils import style as styles
 
-    if variation is None:
-        variation = CALM if normalization == "paper" else 0.0
+    if variation is None and normalization != "paper":
+        variation = 0.0  # the presets' weights count by the paper's rule
     changes: dict[str, Any] = {
         "size": size, "steps": steps, "alpha": alpha, "beta": beta, "variation": variation, "start": init,
         "colours": colours, "style_scale": style_scale, "optimizer": optimizer,
         "normalization": normalization, "precision": precision, "seed": seed,
     }  # fmt: skip
-    named = {"content_layers": names(content_layers), "style_layers": names(style_layers)}
-    changes |= {key: value for key, value in named.items() if value}
-    settings = styles.Settings(**changes)
+    changes |= {"content_layers": names(content_layers), "style_layers": names(style_layers)}
+    given = {key: value for key, value in changes.items() if value is not None and value != ()}
+    settings = styles.preset(style, **given)
     styles.check_settings(settings)
     paint(picture(content), picture(style), settings, out, weights, pooling)
 
@@ -107,10 +109,10 @@ def picture(source: str) -> np.ndarray:
 
     if source in images.SAMPLES:
         return images.sample(source)
-    if source in style.PICTURES:
+    if source in style.ARTWORKS:
         return style.artwork(source)
     if not Path(source).suffix and not Path(source).exists():
-        ours = f"photographs {', '.join(images.SAMPLES)}; artworks {', '.join(style.PICTURES)}"
+        ours = f"photographs {', '.join(images.SAMPLES)}; artworks {', '.join(style.ARTWORKS)}"
         raise FileNotFoundError(f"no file {source}, and none of our pictures has that name: {ours}")
     return images.read(source)
 

@@ -14,8 +14,8 @@ from .losses import NORMALIZATIONS, Normalization, gram, mean_gram, total_variat
 from .networks import chain, mean_activations, normalize, twin
 from .optimizers import adam, curved, lbfgs
 from .painting import deepest, invert, loss, texture, transfer
-from .problem import memory_needed, pose
 from .presets import PRESETS, Preset, preset
+from .problem import memory_needed, pose
 from .settings import CONTENT_LAYERS, STYLE_LAYERS, Result, Settings, check_settings
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The pictures to borrow a style from: eight that the course's own programs drew, five in the public domain."""
+"""The pictures to borrow a style from: eight that the course drew, five paintings in the public domain."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ARTWORKS: tuple[str, ...] = (*PICTURES, *PAINTINGS)
 
 
 def artwork(name: str) -> np.ndarray:
-    """A picture to borrow a style from (`ARTWORKS`), float32 RGB 0..255, 640 or 768 pixels on the longer side.
+    """A picture to borrow a style from (`ARTWORKS`), float32 RGB 0..255, longer side 640 or 768.
 
     Raises:
         ValueError: there is none of that name; any other picture comes in through `images.read`.

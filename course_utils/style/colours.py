@@ -52,8 +52,10 @@ def recoloured(
     content: Array | None, styles: list[tuple[Array, float]], colours: str
 ) -> tuple[Array | None, list[tuple[Array, float]]]:
     """Photograph and artworks as the network should see them."""
-    if content is None or colours == "artwork":
+    if content is None or not styles or colours == "artwork":
         return content, styles
+    if colours == "recoloured":
+        return match_colours(content, styles[0][0]), styles
     if colours == "matched":
         return content, [(match_colours(image, content), share) for image, share in styles]
     own = lightness(content)

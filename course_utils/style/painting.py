@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 COARSEST = 64  # pixels; below that a photograph has no shapes left
 # Of the steps, for each number of sizes: a coarse step costs a quarter of one at twice the size.
-SHARES = {1: (1.0,), 2: (0.55, 0.45), 3: (0.4, 0.3, 0.3), 4: (0.35, 0.25, 0.2, 0.2)}
+SHARES = {1: (1.0,), 2: (0.6, 0.4), 3: (0.4, 0.35, 0.25), 4: (0.4, 0.3, 0.2, 0.1)}
 
 
 def transfer(
@@ -64,7 +64,7 @@ def transfer(
         for size, steps in sizes:
             x = _start(problem, size, note)
             note.level(size, steps)
-            ended = _descend(problem, size, x, note)
+            ended = _descend(problem, size, x, note, sizes[0][0])
     except KeyboardInterrupt:
         ended = "interrupted"
     seconds = time.perf_counter() - note.began
@@ -162,7 +162,7 @@ def _start(problem: Problem, size: int, note: Recorder) -> Array:
     return base + pictures.resize(note.best - problem.base(note.size), base.shape[1:3])
 
 
-def _descend(problem: Problem, size: int, x: Array, note: Recorder) -> str:
+def _descend(problem: Problem, size: int, x: Array, note: Recorder, coarsest: int) -> str:
     """Optimize at one size until its steps are used; returns how it ended."""
     settings = problem.settings
     last = size == settings.size and settings.stop_at is not None
@@ -170,7 +170,8 @@ def _descend(problem: Problem, size: int, x: Array, note: Recorder) -> str:
     note.enough = _low_enough(problem, exact, settings.stop_at) if exact else None
     try:
         if settings.optimizer == "adam":
-            optimizers.adam(problem.at(size), x, problem.limits, note.step, note.budget, settings.rate)
+            rate = settings.rate * math.sqrt(coarsest / size)  # finer sizes only have to add what is fine
+            optimizers.adam(problem.at(size), x, problem.limits, note.step, note.budget, rate)
         else:
             optimizers.lbfgs(problem.at(size), x, problem.limits, note.step)
             # No step lowers the loss any more, mostly for rounding: the rest goes in float32.

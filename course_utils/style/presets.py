@@ -22,23 +22,23 @@ class Preset:
     photo: str
     strength: float = 50.0
     style_scale: float = 1.0
-    variation: float = 2e-3
+    variation: float = 4e-3
 
 
 PRESETS: dict[str, Preset] = {
-    "night_wind": Preset("rocket"),
-    "woodcut_wave": Preset("chelsea"),
-    "mosaic": Preset("chelsea"),
-    "ink": Preset("china"),
-    "geometry": Preset("coffee"),
-    "watercolour": Preset("flower"),
+    "great_wave": Preset("china", variation=1e-2),
+    "ink": Preset("china", variation=1e-2),
+    "mosaic": Preset("chelsea", style_scale=1.5),
     "stained_glass": Preset("flower"),
-    "dots": Preset("rocket"),
+    "the_scream": Preset("grace_hopper", strength=30.0, style_scale=1.5),
     "starry_night": Preset("astronaut"),
-    "the_scream": Preset("grace_hopper"),
-    "great_wave": Preset("china"),
+    "woodcut_wave": Preset("coffee", variation=1e-2),
     "composition_vii": Preset("motorcycle"),
-    "shipwreck": Preset("coffee"),
+    "geometry": Preset("coffee"),
+    "night_wind": Preset("rocket", style_scale=1.3),
+    "watercolour": Preset("flower"),
+    "dots": Preset("rocket", style_scale=1.5),
+    "shipwreck": Preset("china"),
 }
 """By artwork (`style.ARTWORKS`)."""
 
@@ -46,8 +46,8 @@ PRESETS: dict[str, Preset] = {
 def preset(name: str, **changes: Any) -> Settings:
     """The settings for one of `ARTWORKS`, or sensible ones for any other artwork.
 
-    The start is the photograph in the artwork's colours, so that the steps are free for strokes; they begin at
-    12 grey levels, so that no noise comes in that has to go out again. Notebook 07.
+    The photograph takes the artwork's colours first, so that the steps are free for strokes; they begin at 12
+    grey levels, so that no noise comes in that has to go out again. Notebook 07.
 
     Args:
         name: in `PRESETS`; any other name gives the defaults of `Preset`.
@@ -56,10 +56,10 @@ def preset(name: str, **changes: Any) -> Settings:
     own = PRESETS.get(name, Preset(""))
     known: dict[str, Any] = {
         "size": 320,
-        "steps": 60,
-        "start": "recoloured",
+        "steps": 28,
+        "colours": "recoloured",
         "rate": 12.0,
-        "margin": 0.05,
+        "margin": 0.03,
         "strength": own.strength,
         "style_scale": own.style_scale,
         "variation": own.variation,

@@ -12,7 +12,7 @@ import numpy as np
 from course_utils import runtime
 from course_utils.pictures import images as pictures
 
-from .colours import match_colours, recoloured
+from .colours import recoloured
 from .losses import NORMALIZATIONS, mean_gram, total_variation, weigh
 from .networks import chain, is_normalized, normalize, once, twin
 from .optimizers import Limits, grey_level
@@ -119,9 +119,6 @@ class Problem:
             return self.x(pictures.resize(start, shape))
         if start == "photo" and self.content is not None:
             return self.x(pictures.resize(self.content, shape))
-        if start == "recoloured" and self.content is not None:
-            tinted = match_colours(self.content, self.styles[0][0])
-            return self.x(pictures.resize(tinted, shape))
         if start == "artwork":
             return self.x(_covering(self.styles[0][0], shape))
         grey = np.random.default_rng(self.settings.seed).normal(128, 20, (*shape, 3))

@@ -30,13 +30,14 @@ class Settings:
         variation: weight of the total variation; 0 in the paper.
         content_layers, style_layers: names; a mapping gives weights, otherwise they share 1.
         normalization: a name in `NORMALIZATIONS`.
-        start: "photo", "recoloured" (the photograph in the artwork's colours: what the steps need not do any
-            more), "artwork", "noise", or a picture.
+        start: "photo", "artwork", "noise", or a picture.
         optimizer: "adam", whose steps shrink, or "lbfgs" as in the paper.
-        rate: Adam's first step in grey levels.
+        rate: Adam's first step in grey levels, at the coarsest size; less at finer ones.
         coarse_to_fine: begin at an eighth, a quarter or half of the size: large strokes for little time.
-        colours: "artwork", or the photograph's: "matched" gives the artwork the photograph's colours first,
-            "luminance" takes only lightness from the result (Gatys et al. 2016, sections 3 and 4).
+        colours: "artwork"; "recoloured" gives the photograph the (first) artwork's colours before the first
+            step, which is then free for strokes; or the photograph's: "matched" gives the artwork the
+            photograph's colours first, "luminance" takes only lightness from the result (Gatys et al. 2016,
+            sections 3 and 4).
         masks: where each artwork's style is wanted: for each (H, W), from 0 to 1, of any size. Then the Gram
             matrices are those of regions (Gatys et al. 2017, section 4.1), and shares play no part.
         style_scale: longer side of the artwork as a multiple of `size`; smaller makes finer strokes.
@@ -62,7 +63,7 @@ class Settings:
     optimizer: Literal["adam", "lbfgs"] = "adam"
     rate: float = 25.0
     coarse_to_fine: bool = True
-    colours: Literal["artwork", "matched", "luminance"] = "artwork"
+    colours: Literal["artwork", "recoloured", "matched", "luminance"] = "artwork"
     masks: Sequence[Array] | None = None
     style_scale: float = 1.0
     margin: float = 0.0
@@ -103,11 +104,11 @@ def check_settings(settings: Settings) -> None:
     choices: dict[str, tuple[str, ...]] = {
         "normalization": tuple(NORMALIZATIONS),
         "optimizer": ("lbfgs", "adam"),
-        "colours": ("artwork", "matched", "luminance"),
+        "colours": ("artwork", "recoloured", "matched", "luminance"),
         "precision": ("auto", "float32", "mixed_bfloat16"),
     }
     if isinstance(settings.start, str):
-        choices["start"] = ("photo", "recoloured", "artwork", "noise")
+        choices["start"] = ("photo", "artwork", "noise")
     for name, known in choices.items():
         if getattr(settings, name) not in known:
             raise ValueError(f"{name}={getattr(settings, name)!r}: choose one of {', '.join(known)}")
@@ -133,8 +134,8 @@ def check_pictures(
     styles = shares(style)
     if content is None and not styles:
         raise ValueError("give a photograph, an artwork, or both")
-    if isinstance(settings.start, str) and settings.start in ("artwork", "recoloured") and not styles:
-        raise ValueError(f'start="{settings.start}" needs an artwork')
+    if isinstance(settings.start, str) and settings.start == "artwork" and not styles:
+        raise ValueError('start="artwork" needs an artwork')
     for name, image in [("the photograph", content), *(("the artwork", image) for image, _ in styles)]:
         if image is None:
             continue
