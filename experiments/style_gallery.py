@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ Pictures = Mapping[str, Callable[[], style.Result]]  # a name, and what paints i
 MODULE = "experiments.style_gallery"
 HELD_OUT = ("block1_conv2", "block2_conv2", "block3_conv2", "block4_conv3")
 """Layers of the blind test: none of them is looked at while painting."""
-RATIOS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-8, 1e-7)  # the paper's four, and two that it does not have
+RATIOS = (1e-8, 1e-7, 1e-5, 1e-4, 1e-3, 1e-2)  # the paper's four, and two that it does not have
 DEPTHS = ("block1_conv2", "block2_conv2", "block3_conv2", "block4_conv2", "block5_conv2")
 
 
@@ -58,7 +59,7 @@ def judged(paintings: Mapping[str, Array]) -> tuple[dict[str, Any], dict[str, An
     """The blind test: whose style is nearest to each painting's? And to pictures that nobody painted.
 
     Two networks look: the original with layers that played no part in painting, and the course's own, of
-    half width and trained on other pictures. Every picture is looked at with its longer side at 256.
+    half width and trained on other pictures. Every picture is looked at with its longer side at 192.
 
     Returns:
         For each network, {artwork: rank of the right one, from 1}; the same for the photographs as they are
@@ -82,7 +83,7 @@ def judged(paintings: Mapping[str, Array]) -> tuple[dict[str, Any], dict[str, An
 
 def grams(net: keras.Model, image: Array) -> list[Array]:
     """Mean Gram matrices of the held-out layers."""
-    maps = feature_maps(net, images.fit(image, 256), list(HELD_OUT))
+    maps = feature_maps(net, images.fit(image, 192), list(HELD_OUT))
     return [np.asarray(style.mean_gram(each)) for each in maps.values()]
 
 
@@ -158,7 +159,7 @@ def depths(size: int) -> Pictures:
     net, photo = original("block5_conv2"), images.sample("chelsea")
 
     def painter(layer: str) -> Callable[[], style.Result]:
-        settings = {"size": size, "steps": 60, "variation": 1e-3}
+        settings = {"size": size, "steps": 50, "variation": 1e-3}
         return lambda: style.invert(net, photo, layer, **settings)
 
     return {layer: painter(layer) for layer in DEPTHS}
@@ -173,9 +174,9 @@ def finale(size: int) -> Pictures:
 
 KINDS: dict[str, tuple[Callable[[int], Pictures], int]] = {
     "gallery": (gallery, 320),
-    "ratios": (ratios, 224),
-    "backbones": (backbones, 160),
-    "depths": (depths, 192),
+    "ratios": (ratios, 144),
+    "backbones": (backbones, 144),
+    "depths": (depths, 128),
     "finale": (finale, 512),
 }
 """Name -> what paints, and the longer side."""
@@ -184,14 +185,30 @@ KINDS: dict[str, tuple[Callable[[int], Pictures], int]] = {
 # --- painting and recording --------------------------------------------------------------------------------
 
 
-def run(kind: str, work: Path, *, size: int | None = None, say: Callable[[str], None] = print) -> runs.Run:
-    """Paint what is missing in `work`, then record all of it as `style_KIND`."""
+def run(
+    kind: str,
+    work: Path,
+    *,
+    size: int | None = None,
+    minutes: float = math.inf,
+    say: Callable[[str], None] = print,
+) -> runs.Run:
+    """Paint what is missing in `work`, then record all of it as `style_KIND`.
+
+    Args:
+        minutes: no new picture is begun after that; what is there then is recorded.
+    """
+    start = time.perf_counter()
     make, usual = KINDS[kind]
     size = size or usual
     work.mkdir(parents=True, exist_ok=True)
     pictures = make(size)
-    facts = {name: _painted(work, _file(name), paint, say) for name, paint in pictures.items()}
-    files = {name: work / f"{_file(name)}.png" for name in pictures}
+    facts = {}
+    for name, paint in pictures.items():
+        stem = _file(name)
+        if (work / f"{stem}.json").exists() or time.perf_counter() - start < 60 * minutes:
+            facts[name] = _painted(work, stem, paint, say)
+    files = {name: work / f"{_file(name)}.png" for name in facts}
     shown = {
         name: images.save(work / f"{_file(name)}.jpg", images.read(files[name]), quality=85) for name in files
     }
@@ -207,7 +224,7 @@ def run(kind: str, work: Path, *, size: int | None = None, say: Callable[[str], 
             "sha256": runs.fingerprint(runtime.shipped("styles")),
             "network": one_line(load_vgg16("original", until="block5_conv1")),
             "size": size,
-            "titles": {_file(name): name for name in pictures},
+            "titles": {_file(name): name for name in facts},
         },
         metrics=metrics,
         baselines=baselines,
@@ -250,8 +267,8 @@ def _metrics(
     net, photo, art = original(), images.sample("astronaut"), style.artwork("starry_night")
     other = images.resize(art, photo.shape[:2])
     ends = {
-        "the photograph itself": style.loss(net, photo, photo, art, size=224, beta=1.0),
-        "the artwork itself": style.loss(net, other, photo, art, size=224, beta=1.0),
+        "the photograph itself": style.loss(net, photo, photo, art, size=144, beta=1.0),
+        "the artwork itself": style.loss(net, other, photo, art, size=144, beta=1.0),
     }
     return found, {name: {key: loss[key] for key in ("content", "style")} for name, loss in ends.items()}
 
@@ -261,6 +278,13 @@ if __name__ == "__main__":
     parser.add_argument("kind", choices=list(KINDS))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--size", type=int)
+    parser.add_argument("--minutes", type=float, default=math.inf)
     arguments = parser.parse_args()
     runtime.start(seed=0)
-    run(arguments.kind, arguments.work, size=arguments.size, say=lambda line: print(line, flush=True))
+    run(
+        arguments.kind,
+        arguments.work,
+        size=arguments.size,
+        minutes=arguments.minutes,
+        say=lambda line: print(line, flush=True),
+    )

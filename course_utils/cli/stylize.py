@@ -44,7 +44,7 @@ def stylize(
     normalization: Annotated[str, typer.Option(help="paper, mean, keras or pytorch.")] = "paper",
     weights: Annotated[str, typer.Option(help="original, course, or a weight file.")] = "original",
     pooling: Annotated[str, typer.Option(help="average, as in the paper, or max.")] = "average",
-    precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "original",
+    precision: Annotated[str, typer.Option(help="auto, float32 or mixed_bfloat16.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     overwrite: _outputs.Overwrite = False,
 ) -> None:

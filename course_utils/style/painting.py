@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 COARSEST = 64  # pixels; below that a photograph has no shapes left
 # Of the steps, for each number of sizes: a coarse step costs a quarter of one at twice the size.
-SHARES = {1: (1.0,), 2: (0.6, 0.4), 3: (0.4, 0.35, 0.25), 4: (0.4, 0.3, 0.2, 0.1)}
+SHARES = {1: (1.0,), 2: (0.55, 0.45), 3: (0.46, 0.39, 0.15), 4: (0.42, 0.33, 0.17, 0.08)}
 
 
 def transfer(
@@ -61,10 +61,11 @@ def transfer(
     note = Recorder(problem.picture, sum(n * size**2 for size, n in sizes), _keep_at(settings), say)
     ended = "finished"
     try:
-        for size, steps in sizes:
+        for level, (size, steps) in enumerate(sizes):
             x = _start(problem, size, note)
             note.level(size, steps)
-            ended = _descend(problem, size, x, note, sizes[0][0])
+            # From the third size on only what is fine is missing: smaller steps bring less noise in.
+            ended = _descend(problem, size, x, note, settings.rate * 0.5 ** max(0, level - 1))
     except KeyboardInterrupt:
         ended = "interrupted"
     seconds = time.perf_counter() - note.began
@@ -162,7 +163,7 @@ def _start(problem: Problem, size: int, note: Recorder) -> Array:
     return base + pictures.resize(note.best - problem.base(note.size), base.shape[1:3])
 
 
-def _descend(problem: Problem, size: int, x: Array, note: Recorder, coarsest: int) -> str:
+def _descend(problem: Problem, size: int, x: Array, note: Recorder, rate: float) -> str:
     """Optimize at one size until its steps are used; returns how it ended."""
     settings = problem.settings
     last = size == settings.size and settings.stop_at is not None
@@ -170,7 +171,6 @@ def _descend(problem: Problem, size: int, x: Array, note: Recorder, coarsest: in
     note.enough = _low_enough(problem, exact, settings.stop_at) if exact else None
     try:
         if settings.optimizer == "adam":
-            rate = settings.rate * math.sqrt(coarsest / size)  # finer sizes only have to add what is fine
             optimizers.adam(problem.at(size), x, problem.limits, note.step, note.budget, rate)
         else:
             optimizers.lbfgs(problem.at(size), x, problem.limits, note.step)

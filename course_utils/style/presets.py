@@ -20,19 +20,19 @@ class Preset:
     """
 
     photo: str
-    strength: float = 50.0
+    strength: float = 60.0
     style_scale: float = 1.0
     variation: float = 4e-3
 
 
 PRESETS: dict[str, Preset] = {
-    "great_wave": Preset("china", variation=1e-2),
-    "ink": Preset("china", variation=1e-2),
+    "starry_night": Preset("astronaut"),
     "mosaic": Preset("chelsea", style_scale=1.5),
     "stained_glass": Preset("flower"),
-    "the_scream": Preset("grace_hopper", strength=30.0, style_scale=1.5),
-    "starry_night": Preset("astronaut"),
-    "woodcut_wave": Preset("coffee", variation=1e-2),
+    "ink": Preset("china", variation=8e-3),
+    "great_wave": Preset("chelsea"),
+    "the_scream": Preset("grace_hopper", strength=40.0, style_scale=1.5),
+    "woodcut_wave": Preset("coffee"),
     "composition_vii": Preset("motorcycle"),
     "geometry": Preset("coffee"),
     "night_wind": Preset("rocket", style_scale=1.3),
@@ -46,8 +46,8 @@ PRESETS: dict[str, Preset] = {
 def preset(name: str, **changes: Any) -> Settings:
     """The settings for one of `ARTWORKS`, or sensible ones for any other artwork.
 
-    The photograph takes the artwork's colours first, so that the steps are free for strokes; they begin at 12
-    grey levels, so that no noise comes in that has to go out again. Notebook 07.
+    The photograph takes the artwork's colours first, so that the steps are free for strokes. Steps begin
+    at 12 grey levels, so that little noise comes in that has to go out again. Notebook 07.
 
     Args:
         name: in `PRESETS`; any other name gives the defaults of `Preset`.
@@ -56,10 +56,10 @@ def preset(name: str, **changes: Any) -> Settings:
     own = PRESETS.get(name, Preset(""))
     known: dict[str, Any] = {
         "size": 320,
-        "steps": 28,
+        "steps": 52,
         "colours": "recoloured",
         "rate": 12.0,
-        "margin": 0.03,
+        "margin": 0.02,
         "strength": own.strength,
         "style_scale": own.style_scale,
         "variation": own.variation,

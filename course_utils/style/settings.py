@@ -32,7 +32,7 @@ class Settings:
         normalization: a name in `NORMALIZATIONS`.
         start: "photo", "artwork", "noise", or a picture.
         optimizer: "adam", whose steps shrink, or "lbfgs" as in the paper.
-        rate: Adam's first step in grey levels, at the coarsest size; less at finer ones.
+        rate: Adam's first step in grey levels; halved for each size after the second.
         coarse_to_fine: begin at an eighth, a quarter or half of the size: large strokes for little time.
         colours: "artwork"; "recoloured" gives the photograph the (first) artwork's colours before the first
             step, which is then free for strokes; or the photograph's: "matched" gives the artwork the
