@@ -34,7 +34,7 @@ app = typer.Typer(
 
 @app.callback()
 def course() -> None:
-    """What convolutional networks see and do: nine notebooks and the tools under them."""
+    """What convolutional networks see and do: ten notebooks and the tools under them."""
 
 
 def build() -> typer.Typer:

@@ -1,4 +1,4 @@
-"""`course poster`: one photograph through all nine notebooks, on one sheet."""
+"""`course poster`: one photograph through nine of the notebooks, on one sheet."""
 
 from __future__ import annotations
 
