@@ -88,5 +88,4 @@ BENCH = Bench(
     cases={"128": Case(128), "224": Case(224), "touch, 224": Case(224, touch=True)},
     ways={"python": python, "ours": ours},
     imports=("cv2",),
-    repeats=5,
 )
