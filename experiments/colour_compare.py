@@ -19,7 +19,7 @@ from course_utils.networks import gradients
 from course_utils.training import colour_samples as samples
 from course_utils.training.colours import WAYS, Pool
 
-RIDGE_PIXELS, NEIGHBOUR_PIXELS = 60_000, 8_000
+RIDGE_PIXELS, NEIGHBOUR_PIXELS, PER_PICTURE = 60_000, 8_000, 100
 
 
 def trivial(pool: Pool, held: Pool) -> dict[str, np.ndarray]:
@@ -93,8 +93,8 @@ def main(run: str) -> None:
     folder = Path(run)
     files = sorted((folder / "samples").glob("*.npz"))
     kept = [path for path in files if path.name.startswith("kept_")]
-    pool = Pool.of(samples.load([path for path in files if path not in kept]))
-    held = Pool.of(samples.load(kept))
+    pool = Pool.of(samples.load([path for path in files if path not in kept]), 40)
+    held = Pool.of(samples.load(kept), PER_PICTURE)
     head = colour.load(folder / "weights.npz")
     bins, rng = colour.bins_of(head), np.random.default_rng(0)
     answers = trivial(pool, held) | {

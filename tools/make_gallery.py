@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from course_utils import runtime
+from course_utils import colour, runtime
 from course_utils.cli import poster_parts
 from course_utils.networks import pretrained
 from course_utils.pictures import images
@@ -43,6 +43,15 @@ def make(name: str) -> Path:
     return path
 
 
+def make_colours() -> list[Path]:
+    """A photograph in grey, in the vivid colours of notebook 09, and in its own; returns where."""
+    head, trunk = colour.load(), colour.load_trunk()
+    photo = images.fit(three_to_two(images.sample("china")), SIZE[0])
+    pictures = {"grey": colour.grey(photo), "true": photo}
+    pictures["vivid"] = colour.colourize(head, trunk, photo, way="vivid")
+    return [images.save(FOLDER / f"colour_{name}.jpg", each, quality=82) for name, each in pictures.items()]
+
+
 def three_to_two(photo: np.ndarray) -> np.ndarray:
     """The largest part of a photograph that has the gallery's proportions, not quite at the top."""
     height, width = photo.shape[:2]
@@ -53,6 +62,6 @@ def three_to_two(photo: np.ndarray) -> np.ndarray:
 
 if __name__ == "__main__":
     runtime.start(seed=0)
-    for wanted in sys.argv[1:] or PICTURES:
-        done = make(wanted)
-        print(f"{done}: {done.stat().st_size / 1000:.0f} kB", flush=True)
+    for wanted in sys.argv[1:] or [*PICTURES, "colours"]:
+        for done in make_colours() if wanted == "colours" else [make(wanted)]:
+            print(f"{done}: {done.stat().st_size / 1000:.0f} kB", flush=True)
