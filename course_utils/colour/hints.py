@@ -16,7 +16,7 @@ Hint = tuple[float, float, tuple[float, float, float]]
 
 SHARPNESS = 10.0
 """How fast a hint's voice fades with the cosine."""
-REACH = 0.45
+REACH = 0.25
 """From this cosine on a hint is louder than the network."""
 
 

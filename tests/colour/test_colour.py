@@ -166,7 +166,7 @@ def test_hints_speak_by_cosine_and_own_their_pixel(trunk: Any, photo: np.ndarray
     height, width = factored.size
     own = [int(r * height) * width + int(c * width) for r, c in places]
     cosine = cosine_similarity(flat, flat[own])
-    assert np.allclose(np.log(voices).reshape(-1, 2), 10 * (cosine - 0.45), atol=0.1)
+    assert np.allclose(np.log(voices).reshape(-1, 2), 10 * (cosine - 0.25), atol=0.1)
     ab = hints(np.zeros((*factored.size, 2), np.float32), factored)
     for place, rgb in zip(own, wanted, strict=True):
         target = colour.to_lab(np.array([rgb], np.float32))[0, 1:]
