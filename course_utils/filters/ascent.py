@@ -74,6 +74,7 @@ def maximize(
     weights, indices, titles = targets.wanted(target, filters)
     shape = targets.checked_shape(target, size, start, len(titles))
     targets.check_smallest(target, recipes.stages(rule, shape)[0][0])
+    targets.warn_of_border(target, shape)
     climb = _Climb(target, rule, shape, precision, restarts, seed)
     parts = []
     for chosen in _batches(len(titles), batch or affordable(target, shape), progress):

@@ -132,9 +132,6 @@ def checked_shape(
 
     Raises:
         ValueError: a start of another shape, or a size that the model can't take.
-
-    Warns:
-        UserWarning: pictures smaller than the receptive field.
     """
     if start is not None:
         if np.shape(start)[0] != count or np.ndim(start) != 4 or np.shape(start)[-1] != 3:
@@ -144,11 +141,8 @@ def checked_shape(
         size = np.shape(start)[1:3]
     sides = (size, size) if isinstance(size, int | np.integer) else tuple(size)
     shape = (int(sides[0]), int(sides[1]))
-    if not target.dense:
-        _warn_of_border(target, shape)
-        return shape
     fixed = target.model.input_shape[1:3]
-    if None not in fixed and shape != fixed:
+    if target.dense and None not in fixed and shape != fixed:
         raise ValueError(f"{target.name} takes pictures of {fixed[0]} x {fixed[1]}: give size={fixed[0]}")
     return shape
 
@@ -164,11 +158,14 @@ def check_smallest(target: Target, shape: tuple[int, int]) -> None:
         )
 
 
-def _warn_of_border(target: Target, shape: tuple[int, int]) -> None:
+def warn_of_border(target: Target, shape: tuple[int, int]) -> None:
+    """UserWarning where pictures are smaller than the receptive field."""
+    if target.dense:
+        return
     field = receptive_field(target.model, target.name).size
     if min(shape) < field:
         warnings.warn(
             f"{target.name} looks at {field} x {field} pixels, the pictures have {shape[0]} x {shape[1]}: "
             f"every value also sees the border. size={field} shows all of it.",
-            stacklevel=4,
+            stacklevel=3,
         )
