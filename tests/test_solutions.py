@@ -28,10 +28,10 @@ def test_every_exercise_module_has_its_notebook() -> None:
 
 
 @each_notebook
-def test_the_notebook_holds_its_exercises_in_order(path: Path) -> None:
+def test_the_notebook_holds_its_exercises(path: Path) -> None:
     cells = exercise_cells(nbformat.read(path, as_version=4))
     registered = {each.id: each for each in frame.exercises(path.stem[:2])}
-    assert list(cells) == list(registered)
+    assert sorted(cells) == sorted(registered)  # an appendix may hold an early one
     for id, exercise in registered.items():
         source = cells[id].source
         assert source.splitlines()[-1] == f'check("{id}", {exercise.name})'
@@ -55,7 +55,8 @@ def test_no_other_cell_uses_a_learners_answer(path: Path) -> None:
     answers = {exercise.name for exercise in frame.exercises(path.stem[:2])}
     for cell in notebook.cells:
         if cell.cell_type == "code" and id(cell) not in own:
-            read, own_names = names_in(cell.source)
+            # `yours_or_ours(…)` takes ours where an answer is missing or wrong
+            read, own_names = names_in(re.sub(r"yours_or_ours\([^)]*\)", "()", cell.source))
             assert not (read - own_names) & answers, cell.source
 
 

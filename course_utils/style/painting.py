@@ -166,6 +166,7 @@ def _start(problem: Problem, size: int, note: Recorder) -> Array:
 def _descend(problem: Problem, size: int, x: Array, note: Recorder, rate: float) -> str:
     """Optimize at one size until its steps are used; returns how it ended."""
     settings = problem.settings
+    note.best = np.array(x, np.float32)  # interrupted before the first step, what is there so far remains
     last = size == settings.size and settings.stop_at is not None
     exact = problem.exactly().at(size) if last else None
     note.enough = _low_enough(problem, exact, settings.stop_at) if exact else None

@@ -363,7 +363,7 @@ def test_it_ends_when_the_loss_is_low_enough(net: Any) -> None:
 
 def test_an_interrupted_run_gives_the_best_so_far(net: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(painting, "COARSEST", 12)
-    for stop in (0, 5, 11, 17):  # before the first step, while coarse, in between, at full size
+    for stop in (0, 5, 9, 11, 17, 18):  # before the first step, while coarse, between sizes, at full size
         calls = 0
         step = recorder.Recorder.step
 
@@ -525,15 +525,15 @@ def test_a_margin_is_cut_off_again(net: Any, share: float) -> None:
 
 
 def test_with_a_margin_the_border_is_painted_as_the_inside_is(net: Any) -> None:
+    """Zero padding darkens the rim of what is painted; a mirrored margin, cut off again, does not."""
     flat = np.full((40, 48, 3), 130.0)
-    settings = {**SMALL, "steps": 8, "content_layers": {CONTENT: 1.0}, "beta": 0.0}
+    settings = {**SMALL, "steps": 60, "content_layers": {CONTENT: 1.0}, "beta": 0.0, "start": "noise"}
 
-    def edge(share: float) -> float:
-        painted = style.transfer(net, flat, None, **settings, margin=share, start="noise").image
-        inside = painted[8:-8, 8:-8]
-        return float(abs(painted[0].std() - inside.std()))
+    def rim(share: float) -> float:
+        painted = style.transfer(net, flat, None, **settings, margin=share).image
+        return float(abs(painted[:2].mean() - painted[8:-8, 8:-8].mean()))
 
-    assert edge(0.25) < edge(0.0)
+    assert rim(0.15) < 0.5 * rim(0.0)
 
 
 def test_recoloured_starts_from_the_photograph_in_the_artworks_colours(net: Any) -> None:
@@ -664,7 +664,7 @@ def test_course_stylize_keeps_what_was_painted_before_ctrl_c(
     ("arguments", "words"),
     [
         (("chelsea", "ink", "--out", "{tmp}/a.txt"), "so that the format is clear"),
-        (("chelsea", "ink", "--out", "{tmp}/none/a.png"), "there is no folder"),
+        (("chelsea", "ink", "--out", "{tmp}"), "so that the format is clear"),
         (("chelsea", "nothing.jpg", "--out", "{tmp}/a.png"), "no file nothing.jpg"),
         (("chelsea", "woodcut", "--out", "{tmp}/a.png"), "artworks night_wind, woodcut_wave"),
         (("chelsea", "ink", "--out", "{tmp}/a.png", "--size", "3"), "size=3"),

@@ -194,11 +194,11 @@ def test_pictures_that_cannot_be_segmented_are_named(folders, tmp_path, keras):
         "--weights",
         tmp_path / "weights.npz",
         "--out",
-        tmp_path,
+        tmp_path / "out",
         code=1,
     )
-    assert "1 of 2 pictures could not be read" in say and (tmp_path / "p0.png").is_file()
-    assert not (tmp_path / "broken_overlay.jpg").exists()
+    assert "1 of 2 pictures could not be read" in say and (tmp_path / "out" / "p0.png").is_file()
+    assert not (tmp_path / "out" / "broken_overlay.jpg").exists()
     told = f"{tmp_path / 'broken.png'} is not a picture"
     assert say.count(f"{tmp_path / 'broken.png'}") == 1 and told in say and "Data: 1 picture." in say
     with pytest.raises(ValueError, match="called p0"):
