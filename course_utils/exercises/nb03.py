@@ -348,16 +348,6 @@ def _by_dense(maps: list[np.ndarray], weights: np.ndarray, size: tuple[int, int]
     return np.concatenate([hypercolumns.stretch(stack, size) for stack in maps], axis=-1) @ weights
 
 
-def _one_by_one(maps: list[np.ndarray], weights: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Every map is stretched, one after the other: right numbers, all the work."""
-    total, place = np.zeros(size), 0
-    for stack in maps:
-        for channel in range(stack.shape[-1]):
-            total += weights[place] * hypercolumns.stretch(stack[..., channel], size)
-            place += 1
-    return total
-
-
 def _parts(maps: list[np.ndarray], weights: np.ndarray) -> list[np.ndarray]:
     return np.split(weights, np.cumsum([stack.shape[-1] for stack in maps])[:-1])
 
@@ -438,7 +428,6 @@ PRODUCTS = dataclasses.replace(
     mistakes={
         **(_NUMBERS.mistakes or {}),
         "maps are stretched for 3 layers": _by_dense,
-        "Weigh first": _one_by_one,
     },
 )
 
