@@ -44,11 +44,12 @@ def load_keras() -> Any:
     """Import Keras and its backend without their start-up lines; returns the `keras` module."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # hints on retracing help no learner
     with quiet_stderr():
         import keras
 
         keras.ops.zeros(1) + 0.0  # the first operation is the one that prints
+    # After the import, which sets a level of its own. Hints on retracing help no learner.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return keras
 
 

@@ -120,3 +120,13 @@ def test_notebooks_need_nothing_outside_the_package(path: Path) -> None:
         for line in lines:
             first = line.strip().split(" ")
             assert not (first[0] in ("from", "import") and first[1].split(".")[0] in OUTSIDE), line
+
+
+def test_hints_on_retracing_stay_out_of_notebooks() -> None:
+    """TensorFlow sets its logger's level when it is imported: ours has to come after that."""
+    import logging
+
+    from course_utils import runtime
+
+    runtime.load_keras()
+    assert logging.getLogger("tensorflow").level >= logging.ERROR
