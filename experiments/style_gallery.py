@@ -1,7 +1,7 @@
 """Pictures of notebook 07 that take minutes: the gallery, the row of ratios, backbones, depths, the finale.
 
     python -m experiments.style_gallery gallery --work FOLDER
-    python -m experiments.style_gallery ratios|backbones|depths|finale --work FOLDER
+    python -m experiments.style_gallery ratios|depths|textures|backbones|finale --work FOLDER
 
 Each picture is kept in FOLDER as soon as it is done; run again, it goes on where it stopped. When none is
 missing the record `style_gallery`, `style_ratios`, … is written. All of it is done with the original VGG-16.
@@ -32,7 +32,7 @@ Pictures = Mapping[str, Callable[[], style.Result]]  # a name, and what paints i
 MODULE = "experiments.style_gallery"
 HELD_OUT = ("block1_conv2", "block2_conv2", "block3_conv2", "block4_conv3")
 """Layers of the blind test: none of them is looked at while painting."""
-RATIOS = (1e-8, 1e-7, 1e-5, 1e-4, 1e-3, 1e-2)  # the paper's four, and two that it does not have
+RATIOS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # four below the paper's, and the paper's four
 DEPTHS = ("block1_conv2", "block2_conv2", "block3_conv2", "block4_conv2", "block5_conv2")
 
 
@@ -113,7 +113,7 @@ def ratios(size: int) -> Pictures:
     net, photo, art = original(), images.sample("astronaut"), style.artwork("starry_night")
 
     def painter(ratio: float) -> Callable[[], style.Result]:
-        settings = style.Settings(size=size, steps=20, beta=1 / ratio, rate=20.0)
+        settings = style.Settings(size=size, steps=40, beta=1 / ratio, rate=20.0, margin=0.02)
         return lambda: style.transfer(net, photo, art, settings)
 
     return {f"{ratio:.0e}": painter(ratio) for ratio in RATIOS}
@@ -159,10 +159,20 @@ def depths(size: int) -> Pictures:
     net, photo = original("block5_conv2"), images.sample("chelsea")
 
     def painter(layer: str) -> Callable[[], style.Result]:
-        settings = {"size": size, "steps": 50, "variation": 1e-3}
+        settings = {"size": size, "steps": 70, "variation": 4e-3}
         return lambda: style.invert(net, photo, layer, **settings)
 
     return {layer: painter(layer) for layer in DEPTHS}
+
+
+def textures(size: int) -> Pictures:
+    """Squares with nothing but the artwork's style, by more and more layers."""
+    net, art, layers = original(), style.artwork("starry_night"), style.STYLE_LAYERS
+
+    def painter(count: int) -> Callable[[], style.Result]:
+        return lambda: style.texture(net, art, layers[:count], size=size, steps=60, beta=1e7, variation=4e-3)
+
+    return {f"to block {count}": painter(count) for count in (1, 3, 5)}
 
 
 def finale(size: int) -> Pictures:
@@ -174,9 +184,10 @@ def finale(size: int) -> Pictures:
 
 KINDS: dict[str, tuple[Callable[[int], Pictures], int]] = {
     "gallery": (gallery, 320),
-    "ratios": (ratios, 144),
-    "backbones": (backbones, 144),
-    "depths": (depths, 128),
+    "ratios": (ratios, 192),
+    "depths": (depths, 192),
+    "textures": (textures, 160),
+    "backbones": (backbones, 192),
     "finale": (finale, 512),
 }
 """Name -> what paints, and the longer side."""
@@ -266,9 +277,10 @@ def _metrics(
         return found, {"the photograph itself": {"content": 0.0}}
     net, photo, art = original(), images.sample("astronaut"), style.artwork("starry_night")
     other = images.resize(art, photo.shape[:2])
+    size = max(next(iter(pictures.values())).shape[:2])
     ends = {
-        "the photograph itself": style.loss(net, photo, photo, art, size=144, beta=1.0),
-        "the artwork itself": style.loss(net, other, photo, art, size=144, beta=1.0),
+        "the photograph itself": style.loss(net, photo, photo, art, size=size, beta=1.0),
+        "the artwork itself": style.loss(net, other, photo, art, size=size, beta=1.0),
     }
     return found, {name: {key: loss[key] for key in ("content", "style")} for name, loss in ends.items()}
 

@@ -27,6 +27,7 @@ IMAGENET, IMAGENET_NO_TOP = "vgg16", "vgg16_no_top"  # names in `assets`
 NAMES = "names"  # the head that ships
 CLASSES = "imagenet_classes.json"  # ships
 HEADS = ("fc1", "fc2", "predictions")
+AROUND = 70_000_000  # bytes for a moment, beside a network's numbers, while it is loaded: measured
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ def load_vgg16(
 
     Raises:
         FileNotFoundError: no such file, or the ImageNet weights were not fetched.
-        ValueError: a file that is damaged, of another network, or lacks layers that were asked for.
+        ValueError: a file that is damaged, of another network, or lacks layers that were asked for; or less
+            memory is free than the network takes.
     """
     build: dict[str, Any] = {"until": until, "pooling": pooling, "input_shape": input_shape}
     if weights is None:
@@ -126,11 +128,11 @@ def load_vgg16(
         return remember(model, About(f"random weights (width {width:g})", input_size=size))
     needs_top = until is None and include_top is not False
     path, kind = _locate(weights, needs_top)
-    values = foreign.read_vgg16(path) or weight_files.read(path)
+    values = foreign.read_vgg16(path) or weight_files.read(path, as_stored=True)
     card = weight_files.card(path)
     if heads.is_head(values):
         trunk = weight_files.shipped(heads.TRUNK)
-        values, card, path = *_with_head(weight_files.read(trunk), path, needs_top), trunk
+        values, card, path = *_with_head(weight_files.read(trunk, as_stored=True), path, needs_top), trunk
     elif kind == "original":
         values, card = _with_head(values, NAMES, needs_top)
     _only_vgg16(values, path)
@@ -209,9 +211,23 @@ def _from_weights(
         build = build | _top(values, path, width, build["input_shape"])
         if "head" in card:
             build["head"] = "average_conv"
+    _check_memory(values, path)
     model = vgg16.build(width, include_top=include_top, initializer="zeros", **build)
     weight_files.put(model, values, path.name)
     return remember(model, _facts(kind, path, values, width, card))
+
+
+def _check_memory(values: Mapping[str, np.ndarray], path: Path) -> None:
+    """Refuse to load what the memory can't hold: the system would end the program without a word."""
+    import psutil
+
+    needed = 4 * sum(value.size for value in values.values()) + AROUND
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise ValueError(
+            f"{path.name} needs about {needed / 1e6:.0f} MB of memory, and {free / 1e6:.0f} MB are free: "
+            "shut down other notebooks or programs, and load it again"
+        )
 
 
 def _complete(names: Sequence[str], path: Path, include_top: bool, until: str | None) -> None:

@@ -25,11 +25,12 @@ PARTS = ("kernel", "bias")
 SUFFIXES = (".npz", ".h5", ".hdf5", ".keras")
 
 
-def read(path: str | Path) -> dict[str, np.ndarray]:
+def read(path: str | Path, *, as_stored: bool = False) -> dict[str, np.ndarray]:
     """Read a weight file.
 
     Args:
         path: `.npz` (keys `LAYER_kernel`, `LAYER_bias`; never pickles), `.h5` or `.keras`.
+        as_stored: leave an `.npz` file's float16 as it is, which takes half the memory; `put` takes it.
 
     Returns:
         `{"LAYER_kernel": (kh, kw, in, out) or (in, out), "LAYER_bias": (out,), …}`, float32.
@@ -43,8 +44,10 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path}: weight files end in {', '.join(SUFFIXES)}")
     if not path.is_file():
         raise FileNotFoundError(f"no weight file {path}")
-    reader = {".npz": _read_npz, ".keras": _read_keras}.get(path.suffix, _read_h5)
-    weights = reader(path)
+    if path.suffix == ".npz":
+        weights = _read_npz(path, as_stored)
+    else:
+        weights = _read_keras(path) if path.suffix == ".keras" else _read_h5(path)
     if not weights:
         raise ValueError(f"{path} holds no weights: no LAYER_kernel and LAYER_bias were found in it")
     for key, value in weights.items():
@@ -53,13 +56,13 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     return weights
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
+def _read_npz(path: Path, as_stored: bool) -> dict[str, np.ndarray]:
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path} is no .npz file, or only a part of one; get or make it again")
     try:
         with files.reading_npz(path) as arrays:
             names = [key for key in arrays.files if key.endswith(tuple(f"_{part}" for part in PARTS))]
-            return {key: np.asarray(arrays[key], dtype=np.float32) for key in names}
+            return {key: _floats(arrays[key], as_stored) for key in names}
     except (zlib.error, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}); get or make it again") from error
     except ValueError as error:
@@ -68,6 +71,11 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(
             f"{path} holds pickled objects, which are never loaded; save plain arrays"
         ) from error
+
+
+def _floats(values: np.ndarray, as_stored: bool) -> np.ndarray:
+    """Float32, or float16 that is to stay as it is."""
+    return values if as_stored and values.dtype == np.float16 else np.asarray(values, dtype=np.float32)
 
 
 def _read_h5(path: Path) -> dict[str, np.ndarray]:

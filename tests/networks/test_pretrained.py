@@ -9,6 +9,7 @@ import socket
 import zipfile
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -122,6 +123,23 @@ def test_the_original_is_in_the_box() -> None:
     assert [layer.name for layer in model.layers[-3:]] == ["block5_conv3", "average_pool", "predictions"]
     assert load_vgg16(include_top=False).layers[-1].name == "block5_pool"
     assert load_vgg16(until="block4_conv3").output_shape == (None, None, None, 512)
+
+
+def test_half_precision_is_read_as_it_is_stored_where_that_was_asked_for() -> None:
+    path = pretrained.weight_files.shipped("names")
+    plain, stored = (pretrained.weight_files.read(path, as_stored=each) for each in (False, True))
+    assert {value.dtype for value in plain.values()} == {np.dtype(np.float32)}
+    assert {value.dtype for value in stored.values()} == {np.dtype(np.float16)}
+    for name, value in plain.items():
+        np.testing.assert_array_equal(value, stored[name].astype(np.float32))
+
+
+def test_too_little_memory_is_said_before_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    import psutil
+
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=20_000_000))
+    with pytest.raises(ValueError, match=r"vgg16.npz needs about 1\d\d MB of memory, and 20 MB are free"):
+        load_vgg16()
 
 
 def test_the_courses_own_has_two_hundred_names() -> None:
