@@ -185,7 +185,7 @@ def commit() -> str | None:
 
 
 def fingerprint(path: str | Path) -> str:
-    """SHA-256 of a file, or of a folder: its files' names and contents in order."""
+    """SHA-256 of a file, or of a folder: its files' names and contents in order, without hidden ones."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no file or folder {path}")
@@ -194,7 +194,8 @@ def fingerprint(path: str | Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     whole = hashlib.sha256()
     for member in sorted(path.rglob("*"), key=lambda found: found.relative_to(path).as_posix()):
-        if member.is_file():
+        hidden = any(part.startswith(".") for part in member.relative_to(path).parts)
+        if member.is_file() and not hidden:
             whole.update(f"{member.relative_to(path).as_posix()}\0{fingerprint(member)}\n".encode())
     return whole.hexdigest()
 

@@ -7,11 +7,12 @@ a second to import.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import shlex
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -22,8 +23,13 @@ from course_utils.cli import _recipe_options
 
 if TYPE_CHECKING:
     from course_utils.training import Trainer
-    from course_utils.training.fcn import Samples
 
+Labels = Annotated[
+    str,
+    typer.Option(
+        "--drawn", help="Labels of photographs that EXIF turns lie on the picture as: shown, or stored."
+    ),
+]
 Data = Annotated[Path, typer.Option(help="Folder with the pictures.", exists=True, file_okay=False)]
 
 
@@ -84,6 +90,7 @@ def fcn(
     classes: Annotated[str, typer.Option(help="Names, one a line in a file, or with commas.")] = "",
     ignore: Annotated[list[int] | None, typer.Option(help="A label that is not judged, besides 255.")] = None,
     size: Annotated[str, typer.Option(help="Resize all to N or HEIGHTxWIDTH pixels.")] = "",
+    drawn: Labels = "",
     name: Annotated[str, typer.Option(help="Of the weights and the record; default fcn8s and so on.")] = "",
     terms: Annotated[str, typer.Option(help="What the pictures are, and their terms, for the card.")] = "",
 ) -> Trainer:
@@ -91,34 +98,24 @@ def fcn(
 
     A mask is a grey or palette PNG whose pixels are class numbers; 255 is not judged.
     """
-    from course_utils.training.fcn import Fcn, from_folders, from_scenes
+    from course_utils.training.fcn import Fcn, from_folders, from_scenes, from_voc
 
     given, judged = folders(images, masks, val_images, val_masks, data)
-    if voc and (given or classes or ignore):
+    if voc and (given or classes or ignore or drawn):
         raise ValueError("--voc brings pictures, masks and classes with it: give it alone")
     if voc:
-        samples = _from_voc(voc, split, pixels(size) or 256, recipe.seed)
+        side = pixels(size) or 256
+        samples = from_voc(voc, split, (side, side) if isinstance(side, int) else side, recipe.seed)
     elif given is None:
         samples = from_scenes(seed=recipe.seed)
     else:
-        names, called = class_list(classes), data.name if data else ""
+        called = data.name if data else ""
         options: Any = {"ignore": ignore or (), "size": pixels(size), "seed": recipe.seed, "name": called}
-        samples = from_folders(given, judged, class_names=names, **options)
+        options |= {"class_names": class_list(classes), "drawn": way_up(drawn)}
+        samples = from_folders(given, judged, **options)
     x, y = len(samples.train[0]), len(samples.validation[0])
     typer.echo(f"{x} pictures to train, {y} to judge by, {len(samples.class_names)} classes")
     return Fcn(recipe, samples, name=name, terms=terms)
-
-
-def _from_voc(folder: Path, split: str, size: int | tuple[int, int], seed: int) -> Samples:
-    """PASCAL VOC's pictures; what is wrong with some of them is said in a line each."""
-    from course_utils.training.fcn import from_voc
-
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always", UserWarning)
-        samples = from_voc(folder, split, (size, size) if isinstance(size, int) else size, seed)
-    for each in said:
-        typer.echo(f"note: {each.message}")
-    return samples
 
 
 def dense_head(recipe: Any) -> Trainer:
@@ -135,6 +132,7 @@ def localizer(
         Path | None,
         typer.Option(help="Table of boxes: class, file and corners, or with a header.", dir_okay=False),
     ] = None,
+    drawn: Labels = "",
 ) -> Trainer:
     """Name and box the one object in a photograph: the course's VGG-16 with two heads, fine-tuned.
 
@@ -143,7 +141,7 @@ def localizer(
     """
     from course_utils.training.localizer import Localizer
 
-    return Localizer(recipe, data, csv)
+    return Localizer(recipe, data, csv, way_up(drawn))
 
 
 def boxes(
@@ -153,6 +151,7 @@ def boxes(
         Path | None,
         typer.Option(help="Table of boxes: class, file and corners, or with a header.", dir_okay=False),
     ] = None,
+    drawn: Labels = "",
     maps: Annotated[Path | None, typer.Option(help="Folder that keeps the maps for another run.")] = None,
 ) -> Trainer:
     """Name and box the one object in a photograph: two heads on the original's convolutions.
@@ -161,7 +160,7 @@ def boxes(
     """
     from course_utils.training.boxes import Boxes
 
-    return Boxes(recipe, data, csv, maps)
+    return Boxes(recipe, data, csv, maps, way_up(drawn))
 
 
 def names(
@@ -248,14 +247,23 @@ def _command(name: str) -> Any:
     def command(**given: Any) -> None:
         how = {each.name: given.pop(each.name) for each in ways}
         settings = _recipe_options.settings(recipe, given)
-        trainer = prepare(settings, **given)
-        trainer.arguments = typed(data, given)
-        run(trainer, **how)
+        with _notes():
+            trainer = prepare(settings, **given)
+            trainer.arguments = typed(data, given)
+            run(trainer, **how)
 
     app = typer.Typer(add_completion=False)
     parameters = [*data, *ways, *_recipe_options.of(recipe)]
     app.command(name, help=inspect.getdoc(prepare))(_recipe_options.with_parameters(command, parameters))
     return typer.main.get_command(app)
+
+
+@contextlib.contextmanager
+def _notes() -> Iterator[None]:
+    """What is wrong with some of the pictures is said in a line each, not as a warning of Python."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: typer.echo(f"note: {message}")
+        yield
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -314,6 +322,13 @@ def folders(
         raise ValueError("--val-images without --images: there is nothing to train on")
     given = (images, masks) if images and masks else None
     return given, (val_images, val_masks) if val_images and val_masks else None
+
+
+def way_up(text: str) -> Any:
+    """The way up that labels were drawn on: "shown", "stored" or nothing."""
+    if text not in ("", "shown", "stored"):
+        raise ValueError(f"--drawn {text}: shown or stored, the way up that the labels were drawn on")
+    return text
 
 
 def class_list(text: str) -> list[str] | None:

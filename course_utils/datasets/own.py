@@ -9,48 +9,23 @@ import csv
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from PIL import Image
 
+from course_utils.datasets import mask_files
 from course_utils.datasets.labelled import IGNORED, LabelledImages, unlabelled
-from course_utils.pictures import images
+from course_utils.datasets.problems import Problems
+from course_utils.pictures import images, orientation
 from course_utils.pictures.resampling import resize_mask
 
-SHOWN = 25  # problems in one message
 SLACK = 1.0  # pixels by which a hand-drawn box may leave its picture; it is clipped
 
 Size = int | tuple[int, int] | None
-
-
-class _Problems:
-    """What is wrong, gathered, to be told in one error or one warning."""
-
-    def __init__(self, about: str) -> None:
-        self.about = about
-        self.found: list[tuple[str, str | None]] = []
-
-    def add(self, text: str, picture: str | None = None) -> None:
-        """Note a problem; with one of no single picture nothing can be done without it."""
-        self.found.append((text, picture))
-
-    def settle(self, skip: bool = False) -> set[str]:
-        """Raise an error that tells all, or warn and return the pictures to leave out."""
-        if not self.found:
-            return set()
-        more = len(self.found) - SHOWN
-        lines = [text for text, _ in self.found[:SHOWN]] + ([f"and {more} more"] if more > 0 else [])
-        count = "1 problem" if len(self.found) == 1 else f"{len(self.found)} problems"
-        message = f"{self.about}: {count}\n" + "\n".join(f"  {line}" for line in lines)
-        pictures = {picture for _, picture in self.found if picture is not None}
-        if not skip or any(picture is None for _, picture in self.found):
-            raise ValueError(
-                message + ("" if skip else "\nskip=True leaves these pictures out" * bool(pictures))
-            )
-        warnings.warn(f"left out {len(pictures)} of the pictures. {message}", stacklevel=3)
-        return pictures
+Drawn = Literal["", "shown", "stored"]
+"""On which form of a photograph that EXIF turns the labels were drawn; "" to tell by the sizes."""
 
 
 # --- boxes --------------------------------------------------------------------------------------
@@ -88,6 +63,7 @@ def boxes_from_csv(
     *,
     size: Size = None,
     class_names: Sequence[str] | None = None,
+    drawn: Drawn = "",
     skip: bool = False,
 ) -> LabelledImages:
     """Pictures in a folder with the boxes that a table gives them.
@@ -100,6 +76,9 @@ def boxes_from_csv(
         size: the pictures are resized to it (a number, or height and width), the boxes with them; needed
             where they are not all of one size.
         class_names: the classes that may occur, in the order wanted; by default those of the table, sorted.
+        drawn: the labels of photographs that EXIF turns lie on the picture as "shown" or as "stored"; what
+            was drawn on stored pixels is turned with them. By default the sizes tell; where they can't, that
+            is a problem.
         skip: leave pictures with problems out, with one warning that names them, instead of the error.
 
     Returns:
@@ -109,20 +88,22 @@ def boxes_from_csv(
     Raises:
         FileNotFoundError: no such folder or table.
         ValueError: naming every missing or damaged picture, every box that is empty or reaches out of its
-            picture, every unknown class and every line that can't be read.
+            picture, every unknown class and every line that can't be read; a table in shares of the picture.
 
     Notebook 04.
     """
     folder, table = _folder(folder), Path(csv_file)
     if not table.is_file():
         raise FileNotFoundError(f"no file {table}")
-    problems = _Problems(str(table))
+    problems = Problems(str(table))
     rows = _rows(folder, table, problems)
     names = tuple(class_names) if class_names is not None else tuple(sorted({row.label for row in rows}))
     by_file: dict[str, list[_Row]] = defaultdict(list)
     for row in rows:
         by_file[row.file].append(row)
     pictures, sizes = _pictures(folder, list(by_file), size, problems)
+    _check_unit(rows, problems)
+    by_file = _turned_along(folder, by_file, sizes, drawn, problems)
     for file in by_file:
         for row in by_file[file]:
             _check_row(row, sizes.get(file), names, problems)
@@ -156,7 +137,7 @@ def _with_boxes(
     )
 
 
-def _rows(folder: Path, table: Path, problems: _Problems) -> list[_Row]:
+def _rows(folder: Path, table: Path, problems: Problems) -> list[_Row]:
     """The lines of the table that can be read."""
     text = table.read_text(encoding="utf-8-sig", errors="replace")
     first = text.partition("\n")[0]
@@ -196,9 +177,7 @@ def _heads(cells: list[str]) -> dict[str, int]:
     return heads
 
 
-def _row(
-    folder: Path, line: int, cells: list[str], heads: dict[str, int], problems: _Problems
-) -> _Row | None:
+def _row(folder: Path, line: int, cells: list[str], heads: dict[str, int], problems: Problems) -> _Row | None:
     if len(cells) <= max(heads.values()):
         problems.add(f"line {line}: {len(cells)} columns, {max(heads.values()) + 1} expected", f"line {line}")
         return None
@@ -229,7 +208,63 @@ def _found(folder: Path, file: str, label: str) -> str:
     return nested if not (folder / file).is_file() and (folder / nested).is_file() else file
 
 
-def _check_row(row: _Row, size: tuple[int, int] | None, names: tuple[str, ...], problems: _Problems) -> None:
+def _check_unit(rows: list[_Row], problems: Problems) -> None:
+    """A table whose numbers all lie between 0 and 1 holds no pixels."""
+    small = all(min(row.box) >= 0 and max(row.box) <= 1 for row in rows)
+    if small and any(value % 1 for row in rows for value in row.box):
+        problems.add(
+            "all boxes lie between 0 and 1: they are shares of the picture, not pixels. Multiply x and w by "
+            "the picture's width, y and h by its height (in YOLO's files x and y are the middle of the box, "
+            "not its corner)"
+        )
+
+
+def _turned_along(
+    folder: Path,
+    by_file: dict[str, list[_Row]],
+    sizes: dict[str, tuple[int, int]],
+    drawn: Drawn,
+    problems: Problems,
+) -> dict[str, list[_Row]]:
+    """The rows with boxes on upright pictures: those drawn on pixels as stored are turned."""
+    turns = {file: orientation.of(folder / file) for file in by_file if file in sizes}
+    turns = {file: turn for file, turn in turns.items() if turn != orientation.UPRIGHT}
+    told = {file: _stored(by_file[file], turn, sizes[file]) for file, turn in turns.items()}
+    most = mask_files.decided([each for each in told.values() if each is not None])
+    found = dict(by_file)
+    for file, turn in turns.items():
+        stored = drawn == "stored" if drawn else most if told[file] is None else told[file]
+        if stored is None:
+            problems.add(mask_files.asked(file, turn, "box"), file)
+        elif stored:
+            found[file] = [_turned(row, turn, sizes[file]) for row in by_file[file]]
+    return found
+
+
+def _stored(rows: list[_Row], turn: int, size: tuple[int, int]) -> bool | None:
+    """Whether boxes lie on the picture as stored: by the size the table states, or where they fit."""
+    lying = orientation.stored_size(size, turn)
+    if lying == size:
+        return None
+
+    def fits(height: float, width: float) -> bool:
+        stated = all(row.size in (None, (width, height)) for row in rows)
+        ends = [(row.box[0] + row.box[2] - SLACK, row.box[1] + row.box[3] - SLACK) for row in rows]
+        return stated and all(x <= width and y <= height for x, y in ends)
+
+    shown, stored = fits(*size), fits(*lying)
+    return stored if shown != stored else None
+
+
+def _turned(row: _Row, turn: int, size: tuple[int, int]) -> _Row:
+    """A row on stored pixels as one on the upright picture."""
+    stated = row.size
+    if stated and turn in orientation.LYING:
+        stated = stated[1], stated[0]
+    return replace(row, box=orientation.upright_box(row.box, turn, size), size=stated)
+
+
+def _check_row(row: _Row, size: tuple[int, int] | None, names: tuple[str, ...], problems: Problems) -> None:
     file = row.file
     where = f"line {row.line} ({file})"
     x, y, w, h = row.box
@@ -239,6 +274,8 @@ def _check_row(row: _Row, size: tuple[int, int] | None, names: tuple[str, ...], 
         problems.add(f"{where}: the box {row.box} is not finite", file)
     elif w <= 0 or h <= 0:
         problems.add(f"{where}: the box is {w:g} wide and {h:g} high", file)
+    elif max(w, h) < 1:
+        problems.add(f"{where}: the box is less than a pixel; is it a share of the picture?", file)
     if size is None:  # the picture could not be read, which has been said
         return
     height, width = size
@@ -263,18 +300,23 @@ def masks_from_folders(
     class_names: Sequence[str] | None = None,
     ignore: Iterable[int] = (),
     size: Size = None,
+    drawn: Drawn = "",
     skip: bool = False,
 ) -> LabelledImages:
     """Pictures in one folder, their masks, of the same names, in another.
 
     Args:
         images_folder: pictures of any format.
-        masks_folder: for each `NAME.jpg` there a `NAME.png`, grey or with a palette: the grey value, or
-            the number of the palette's colour, is the class.
-        class_names: what the values 0, 1, … mean; by default their numbers. A value beyond is an error.
+        masks_folder: for each `NAME.jpg` there a `NAME.png` (or `NAME_mask.png` and the like), grey or with
+            a palette: the grey value, or the number of the palette's colour, is the class.
+        class_names: what the values 0, 1, … mean; by default their numbers. A value beyond is an error. Of
+            masks that hold only 0 and 255, 255 is the second of two classes.
         ignore: values that nobody shall be judged by, besides 255 (as in PASCAL VOC); they become 255.
         size: pictures and masks are resized to it (a number, or height and width): the pictures
             bilinearly, the masks by nearest neighbour. Needed where they are not all of one size.
+        drawn: the labels of photographs that EXIF turns lie on the picture as "shown" or as "stored"; what
+            was drawn on stored pixels is turned with them. By default the sizes tell; where they can't, that
+            is a problem.
         skip: leave pictures with problems out, with one warning that names them, instead of the error.
 
     Returns:
@@ -289,85 +331,27 @@ def masks_from_folders(
     Notebook 05.
     """
     first, second = _folder(images_folder), _folder(masks_folder)
-    problems = _Problems(f"{first} and {second}")
-    pairs = _pairs(first, second, problems)
+    problems = Problems(f"{first} and {second}")
+    pairs = mask_files.pairs(first, second, problems)
     pictures, sizes = _pictures(first, list(pairs), size, problems)
     ignored = {IGNORED, *ignore}
-    masks = {file: _mask(path, file, sizes.get(file), problems) for file, path in pairs.items()}
-    values = {file: sorted(set(np.unique(mask).tolist()) - ignored) for file, mask in masks.items()}
-    names = tuple(class_names) if class_names is not None else _numbers(values)
-    for file, found in values.items():
-        if unknown := [str(value) for value in found if value >= len(names)]:
-            problems.add(
-                f"{pairs[file].name}: unknown labels {', '.join(unknown)}; known are 0 to {len(names) - 1}",
-                file,
-            )
-    if names == ("0",) and any((mask == IGNORED).any() for mask in masks.values()):
-        problems.add("the masks hold only 0 and 255, and 255 means ignored: save the object's pixels as 1")
+    read = {file: mask_files.read(path, file, problems) for file, path in pairs.items()}
+    if mask_files.white_is_one({file: mask for file, mask in read.items() if mask is not None}, class_names):
+        read = {file: mask if mask is None else (mask > 0).astype(np.uint8) for file, mask in read.items()}
+    turns = {file: orientation.of(first / file) for file in pairs}
+    called = {file: path.name for file, path in pairs.items()}
+    masks = mask_files.turned_along(read, sizes, turns, called, drawn, problems)
+    names = mask_files.check_values(masks, class_names, ignored, pairs, problems)
     _check_sizes(sizes, size, problems)
     bad = problems.settle(skip)
     good = [file for file in pairs if file not in bad]
     stack = _stacked({file: pictures[file] for file in good})
+    for doubt in mask_files.doubts({file: masks[file] for file in good}, names, ignored):
+        warnings.warn(f"{second}: {doubt}", stacklevel=2)
     labels = np.stack([resize_mask(masks[file], stack.shape[1:3]) for file in good])
     labels[np.isin(labels, list(ignored))] = IGNORED
     original = np.array([sizes[file] for file in good])
     return unlabelled(stack, masks=labels, mask_names=names, files=tuple(good), sizes=original)
-
-
-def _numbers(values: dict[str, list[int]]) -> tuple[str, ...]:
-    largest = max((found[-1] for found in values.values() if found), default=0)
-    return tuple(str(i) for i in range(largest + 1))
-
-
-def _pairs(first: Path, second: Path, problems: _Problems) -> dict[str, Path]:
-    """For each picture's file name the mask of the same stem, in order."""
-    pictures, masks = _by_stem(first, problems), _by_stem(second, problems)
-    for stem in sorted(set(pictures) - set(masks)):
-        problems.add(f"{pictures[stem].name}: no mask {stem}.png in {second}", pictures[stem].name)
-    for stem in sorted(set(masks) - set(pictures)):
-        problems.add(f"{masks[stem].name}: a mask without a picture in {first}", masks[stem].name)
-    pairs = {pictures[stem].name: masks[stem] for stem in sorted(set(pictures) & set(masks))}
-    if not pairs:
-        problems.found.insert(0, ("no picture has a mask of its name", None))
-        problems.settle()
-    return pairs
-
-
-def _by_stem(folder: Path, problems: _Problems) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in images.SUFFIXES:
-            continue
-        if path.stem in found:
-            problems.add(f"{path.name}: there is {found[path.stem].name} already", path.name)
-        found.setdefault(path.stem, path)
-    return found
-
-
-def _mask(path: Path, file: str, size: tuple[int, int] | None, problems: _Problems) -> np.ndarray:
-    """A mask's labels, uint8 (H, W); one all ignored where it can't be used, with the reason noted."""
-    nothing = np.full((1, 1), IGNORED, np.uint8)
-    try:
-        with Image.open(path) as picture:
-            form, mode = picture.format, picture.mode
-            array = np.asarray(picture)
-    except (OSError, ValueError, SyntaxError) as error:
-        problems.add(f"{path.name}: can't be read ({error})", file)
-        return nothing
-    if array.ndim == 3 and (array[..., :1] == array[..., : len(mode.rstrip("Aa"))]).all():
-        array = array[..., 0]  # a grey picture saved in colour
-    if form == "JPEG":
-        reason = "a JPEG, whose compression changes labels; save masks as PNG"
-    elif array.ndim != 2:
-        reason = "holds colours, not class numbers; save it as a grey or palette PNG"
-    elif size and array.shape != size:
-        reason = f"the mask is {array.shape[1]} x {array.shape[0]}, its picture {size[1]} x {size[0]}"
-    elif array.max(initial=0) > 255 or array.min(initial=0) < 0:
-        reason = f"labels from {array.min()} to {array.max()}; they must be 0 to 255"
-    else:
-        return array.astype(np.uint8)
-    problems.add(f"{path.name}: {reason}", file)
-    return nothing
 
 
 # --- pictures -----------------------------------------------------------------------------------
@@ -381,7 +365,7 @@ def _folder(path: str | Path) -> Path:
 
 
 def _pictures(
-    folder: Path, files: list[str], size: Size, problems: _Problems
+    folder: Path, files: list[str], size: Size, problems: Problems
 ) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, int]]]:
     """By file: the pictures that can be read as uint8, and their original heights and widths."""
     pictures: dict[str, np.ndarray] = {}
@@ -397,7 +381,7 @@ def _pictures(
     return pictures, sizes
 
 
-def _check_sizes(sizes: dict[str, tuple[int, int]], size: Size, problems: _Problems) -> None:
+def _check_sizes(sizes: dict[str, tuple[int, int]], size: Size, problems: Problems) -> None:
     bad = {picture for _, picture in problems.found}
     found = {shape for file, shape in sizes.items() if file not in bad}
     if size is None and len(found) > 1:

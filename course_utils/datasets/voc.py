@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from course_utils.datasets.labelled import LabelledImages, unlabelled
-from course_utils.pictures import images
+from course_utils.pictures import images, orientation
 
 CLASS_NAMES: tuple[str, ...] = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -73,8 +73,9 @@ def load(folder: str | Path, split: str = "train", size: tuple[int, int] = (256,
     masks = np.full((len(chosen), *size), 255, np.uint8)
     sizes = np.empty((len(chosen), 2), np.int64)
     for i, name in enumerate(chosen):
-        picture = images.read(folder / "JPEGImages" / f"{name}.jpg")
-        mask = _mask(folder / "SegmentationClass" / f"{name}.png", picture.shape[:2])
+        path = folder / "JPEGImages" / f"{name}.jpg"
+        picture, turn = images.read(path), orientation.of(path)
+        mask = _mask(folder / "SegmentationClass" / f"{name}.png", picture.shape[:2], turn)
         sizes[i] = mask.shape
         scale = min(size[0] / mask.shape[0], size[1] / mask.shape[1])
         height, width = (max(1, round(n * scale)) for n in mask.shape)
@@ -102,11 +103,14 @@ def _with_masks(folder: Path, split: str) -> list[str]:
     return there
 
 
-def _mask(path: Path, size: tuple[int, ...]) -> np.ndarray:
+def _mask(path: Path, size: tuple[int, int], turn: int) -> np.ndarray:
+    """The labels, turned as EXIF data turn the picture: the official tools draw on pixels as stored."""
     with Image.open(path) as picture:
         mask = np.asarray(picture)
     if mask.ndim != 2:
         raise ValueError(f"{path} holds colours, not class numbers: the official masks are palette PNGs")
+    if mask.shape == orientation.stored_size(size, turn):
+        mask = orientation.upright(mask, turn)
     if mask.shape != size:
         raise ValueError(f"{path} is {mask.shape[1]} x {mask.shape[0]}, its picture {size[1]} x {size[0]}")
     unknown = sorted(set(np.unique(mask).tolist()) - {*range(len(CLASS_NAMES)), 255})

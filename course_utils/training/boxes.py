@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from course_utils import files, runs, training
+from course_utils.datasets.own import Drawn
 from course_utils.localization import regression
 from course_utils.localization.losses import compile_localizer
 from course_utils.networks import gradients, heads, localizer, pretrained, vgg16, weight_files
@@ -58,7 +59,7 @@ class Boxes(training.Trainer[Recipe]):
     Args:
         recipe: all settings.
         data: folder with the pictures.
-        table: of boxes, see `boxes_from_csv`; default `boxes.csv` in the folder.
+        table, drawn: see `localizer.load`.
         maps: folder that keeps the maps for another run; otherwise they stay in memory.
     """
 
@@ -66,14 +67,19 @@ class Boxes(training.Trainer[Recipe]):
     largest_mb = 2.0
 
     def __init__(
-        self, recipe: Recipe, data: str | Path, table: str | Path | None = None, maps: Path | None = None
+        self,
+        recipe: Recipe,
+        data: str | Path,
+        table: str | Path | None = None,
+        maps: Path | None = None,
+        drawn: Drawn = "",
     ) -> None:
         super().__init__(recipe, "boxes", "--data DIR")
-        self.folder, self.table, self.kept = data, table, maps
+        self.folder, self.table, self.kept, self.drawn = data, table, maps, drawn
 
     def load(self) -> None:
         """Pictures, a fifth of every class kept apart, and the maps of the others' views."""
-        known, self.test = pictures.split(pictures.load(self.folder, self.table))
+        known, self.test = pictures.split(pictures.load(self.folder, self.table, self.drawn))
         self.used, self.part = known, "test"
         if self.recipe.hold_out:
             self.used, self.test = pictures.split(known, 0.1, seed=1)

@@ -20,6 +20,7 @@ import numpy as np
 from course_utils import runtime, segmentation, training
 from course_utils.datasets import augment, masks_from_folders, scenes, voc
 from course_utils.datasets.labelled import IGNORED, LabelledImages
+from course_utils.datasets.own import Drawn
 from course_utils.networks import convert, fcn, gradients, pretrained, vgg16, weight_files
 from course_utils.pictures import images
 from course_utils.segmentation import answers, patches
@@ -94,6 +95,7 @@ def from_folders(
     class_names: Sequence[str] | None = None,
     ignore: Sequence[int] = (),
     size: int | tuple[int, int] | None = None,
+    drawn: Drawn = "",
     hold_out: float = 0.2,
     seed: int = 0,
     name: str = "",
@@ -103,22 +105,23 @@ def from_folders(
     Args:
         train, validation: (folder of pictures, folder of masks). Without the second, every fifth picture or
             so of the first is kept out, chosen by the seed.
-        class_names, ignore, size: see `datasets.masks_from_folders`.
+        class_names, ignore, size, drawn: see `datasets.masks_from_folders`.
         hold_out: share that is kept out.
         name: of the data, for the record.
 
     Raises:
         FileNotFoundError, ValueError: telling all that is wrong with the files; fewer than two pictures.
     """
-    options: Any = {"ignore": ignore, "size": size}
+    options: Any = {"ignore": ignore, "size": size, "drawn": drawn}
     whole = masks_from_folders(*train, class_names=class_names, **options)
     names = whole.mask_names if class_names is None else tuple(class_names)
     if validation is not None:
-        size = options["size"] or whole.images.shape[1:3]
-        held = masks_from_folders(*validation, class_names=class_names or names, ignore=ignore, size=size)
+        options["size"] = size or whole.images.shape[1:3]
+        held = masks_from_folders(*validation, class_names=class_names or names, **options)
         parts: tuple[np.ndarray, ...] = (whole.images, whole.masks, held.images, held.masks)
     else:
         parts = _divided(whole, hold_out, seed, train[0])
+    _two_classes(parts[1], names)
     return _samples(parts, names, name or Path(train[0]).resolve().name)
 
 
@@ -152,6 +155,7 @@ def from_voc(
     else:
         held = voc.load(folder, "val", size)
         parts = whole.images, whole.masks, held.images, held.masks
+    _two_classes(parts[1], voc.CLASS_NAMES)
     return _samples(parts, voc.CLASS_NAMES, f"{Path(folder).resolve().name} {split}")
 
 
@@ -169,6 +173,14 @@ def _samples(parts: tuple[np.ndarray, ...], names: Sequence[str], name: str) -> 
     if len(names) < 2:
         raise ValueError(f"the masks know one class only ({names[0]}): at least two are needed")
     return Samples((parts[0], parts[1]), (parts[2], parts[3]), tuple(names), name, whole.hexdigest())
+
+
+def _two_classes(masks: np.ndarray, names: Sequence[str]) -> None:
+    """ValueError where all judged pixels are of one class."""
+    used = np.setdiff1d(masks, [IGNORED])
+    if len(used) < 2:
+        only = f"the class {names[used[0]]}" if len(used) else "255, which is not judged"
+        raise ValueError(f"the masks to learn from hold {only} only: at least two classes are needed")
 
 
 def fewer(samples: Samples, n: int, seed: int) -> Samples:

@@ -17,6 +17,7 @@ import numpy as np
 
 from course_utils import runs, training
 from course_utils.datasets import LabelledImages, augment, backgrounds, boxes_from_csv
+from course_utils.datasets.own import Drawn
 from course_utils.localization import regression
 from course_utils.localization.boxes import class_median_boxes, from_window, median_box, to_window
 from course_utils.localization.losses import compile_localizer, targets
@@ -264,13 +265,16 @@ def build(recipe: Recipe, data: LabelledImages) -> tuple[keras.Model, float]:
     return compile_localizer(model, optimizer, recipe.loss, recipe.box_weight), scale
 
 
-def load(data: str | Path, csv_file: str | Path | None = None) -> LabelledImages:
+def load(data: str | Path, csv_file: str | Path | None = None, drawn: Drawn = "") -> LabelledImages:
     """Pictures and boxes, all in one size; pictures with a useless box are left out with a warning.
+
+    Args:
+        data, csv_file, drawn: see `boxes_from_csv`; the table is `boxes.csv` in the folder by default.
 
     Raises:
         ValueError: pictures with several boxes: this network answers with one.
     """
-    found = boxes_from_csv(data, csv_file or Path(data) / "boxes.csv", size=SOURCE, skip=True)
+    found = boxes_from_csv(data, csv_file or Path(data) / "boxes.csv", size=SOURCE, drawn=drawn, skip=True)
     if found.boxes.shape[1] > 1:
         several = [found.files[i] for i in np.flatnonzero((found.classes >= 0).sum(axis=1) > 1)]
         raise ValueError(
@@ -304,18 +308,20 @@ class Localizer(training.Trainer[Recipe]):
     Args:
         recipe: all settings.
         data: folder with the pictures.
-        table: of boxes, see `boxes_from_csv`; default `boxes.csv` in the folder.
+        table, drawn: see `load`.
     """
 
     command = "localizer"
 
-    def __init__(self, recipe: Recipe, data: str | Path, table: str | Path | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, data: str | Path, table: str | Path | None = None, drawn: Drawn = ""
+    ) -> None:
         super().__init__(recipe, "localizer_caltech", "--data DIR")
-        self.folder, self.table = data, table
+        self.folder, self.table, self.drawn = data, table, drawn
         self.held: LabelledImages | None = None
 
     def load(self) -> None:
-        known, self.test = split(load(self.folder, self.table))
+        known, self.test = split(load(self.folder, self.table, self.drawn))
         self.used, self.held = known, None
         if self.recipe.hold_out:
             self.used, self.held = split(known, 0.1, seed=1)
