@@ -4,7 +4,7 @@
 the other), with the recipe of the course's document. A number in its signature makes TensorFlow trace the
 step anew for each filter, which is part of what its reader waits for; in the second case those graphs exist
 already. `ours` is `filters.maximize`. Both climb from the same noise; `python benchmarks/filters.py` compares
-the mean activation of the 64 pictures, in float32.
+the mean activation of the pictures, in float32.
 """
 
 from collections.abc import Callable
@@ -92,9 +92,9 @@ def agreement(case: dict) -> float:
 BENCH = Bench(
     "filters",
     cases={
-        "8 of block3_conv3, 128x128": {"layer": "block3_conv3", "count": 8, "traced": True},
-        "4 of block5_conv3, 128x128": {"layer": "block5_conv3", "count": 4, "traced": True},
-        "8 of block3_conv3, new graphs": {"layer": "block3_conv3", "count": 8, "traced": False},
+        "4 of block3_conv3, 128x128": {"layer": "block3_conv3", "count": 4, "traced": True},
+        "2 of block5_conv3, 128x128": {"layer": "block5_conv3", "count": 2, "traced": True},
+        "4 of block3_conv3, new graphs": {"layer": "block3_conv3", "count": 4, "traced": False},
     },
     ways={"one_by_one": one_by_one, "ours": ours},
 )
