@@ -2,7 +2,7 @@
 
     python tools/make_gallery.py [NAME…]
 
-About a minute on two cores. Each picture is one tile of `course poster`.
+Some minutes on two cores. Each picture is one tile of `course poster`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ PICTURES = {  # name -> which part of the poster, the photograph, the picture to
 def make(name: str) -> Path:
     """Make one picture and write it; returns where."""
     part, photo, style = PICTURES[name]
-    tools = poster_parts.Tools(
-        pretrained.load_vgg16("course"), size=480, steps=90, style=style or poster_parts.STYLE
-    )
+    tools = poster_parts.Tools(pretrained.load_vgg16(), size=480, steps=90, style=style or poster_parts.STYLE)
     picture = Image.fromarray(images.to_uint8(part(three_to_two(images.sample(photo)), tools).image))
     path = FOLDER / f"{name}.jpg"
     path.parent.mkdir(exist_ok=True)

@@ -81,8 +81,13 @@ def mapped(photo: np.ndarray, tools: Tools) -> Part:
 
 
 def _liveliest(stack: np.ndarray, count: int) -> list[np.ndarray]:
-    """The channels that vary most and differ from one another, as (h, w, 1) in 0..1."""
-    flat = stack.reshape(-1, stack.shape[-1]).astype(np.float64)
+    """The channels that vary most and differ from one another, as (h, w, 1) in 0..1.
+
+    The rim does not count: some maps answer to nothing but the zeros beyond the edge.
+    """
+    rim = min(stack.shape[:2]) // 10
+    inner = stack[rim : len(stack) - rim, rim : stack.shape[1] - rim]
+    flat = inner.reshape(-1, stack.shape[-1]).astype(np.float64)
     centred = flat - flat.mean(0)
     unit = centred / np.maximum(np.linalg.norm(centred, axis=0), 1e-9)
     worth = flat.std(0)

@@ -88,7 +88,7 @@ def starts_together(factored: Factored, clusters: int) -> int:
     """How many starts to run at once, so that their work arrays stay at a twentieth of the dense array."""
     grid = factored.grid
     column = 4 * (3 * grid.size[1] * sum(s.rows.source for s in grid.coarse) + grid.pixels // 4)
-    return max(1, grid.pixels * grid.depth * 4 // 20 // (column * clusters))
+    return max(1, grid.pixels * grid.depth * 4 // 20 // (column * max(1, clusters - 1)))
 
 
 def plus_plus(factored: Factored, clusters: int, n_init: int = 10, seed: int = 0) -> np.ndarray:
@@ -177,20 +177,24 @@ class Lloyd:
         grid, n, k = self.grid, self.n, self.k
         weights, border = self.borders()
         wide = grid.widen(weights)
-        total, counts, changed = Sums(grid, n * k), np.zeros(n * k), np.full(n, self.fresh)
+        others, counts = Sums(grid, n * (k - 1)), np.zeros(n * (k - 1))
+        changed, names = np.full(n, self.fresh), np.arange(1, k, dtype=self.labels.dtype)
         for band in grid.bands:
             scores = grid.products(band, wide, weights)
             scores -= border
             labels = winners(scores.reshape(len(scores), k - 1, n), self.labels.dtype)
             changed |= (labels != self.labels[band.pixels]).any(axis=0)
             self.labels[band.pixels] = labels
-            members = (labels[:, None] == np.arange(k, dtype=labels.dtype)[:, None]).astype(np.float32)
-            members = members.reshape(-1, k * n)
+            members = (labels[:, None] == names[:, None]).astype(np.float32).reshape(len(labels), -1)
             counts += members.sum(axis=0)
-            total.add(band, members)
+            others.add(band, members)
         self.fresh = False
-        sums = (total.result() - grid.mean()[:, None] * counts) / self.factored.scale[:, None]
-        return sums.T.reshape(k, n, -1).transpose(1, 0, 2), counts.reshape(k, n).T, changed
+        away = (others.result() - grid.mean()[:, None] * counts) / self.factored.scale[:, None]
+        away, counts = away.T.reshape(k - 1, n, -1), counts.reshape(k - 1, n)
+        # Cluster 0 has what the others leave: all pixels less the mean pixel add up to nothing.
+        sums = np.concatenate([-away.sum(axis=0, keepdims=True), away]).transpose(1, 0, 2)
+        counts = np.concatenate([grid.pixels - counts.sum(axis=0, keepdims=True), counts]).T
+        return sums, counts, changed
 
     def borders(self) -> tuple[np.ndarray, np.ndarray]:
         """The planes half-way between centre 0 and each other one.

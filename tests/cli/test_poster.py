@@ -28,6 +28,14 @@ def test_where_most_channels_are_silent_the_lively_ones_are_shown() -> None:
     np.testing.assert_array_equal(second[..., 0] > 0, stack[..., 23] > 0)
 
 
+def test_a_map_that_answers_to_the_border_alone_is_not_lively() -> None:
+    stack = np.zeros((20, 20, 3), np.float32)
+    stack[[0, 1, -2, -1], :, 0] = 9
+    stack[5:9, 5:9, 1] = 1
+    (first,) = poster_parts._liveliest(stack, 1)
+    np.testing.assert_array_equal(first[..., 0] > 0, stack[..., 1] > 0)
+
+
 def test_rows_of_the_poster_leave_no_hole() -> None:
     assert [poster_sheet.in_rows(count) for count in range(10)] == [
         [], [1], [2], [3], [2, 2], [3, 2], [3, 3], [3, 2, 2], [3, 3, 2], [3, 3, 3],
