@@ -4,7 +4,8 @@ Chelsea at 224x224, layers 3, 8, 15, 22, 29, two clusters, He-initialized weight
 same feature maps, computed before the clock starts, and the same k-means++ starts; they run until no pixel
 changes (tol=0). `document` resizes map by map, then scikit-learn's KMeans with ten starts; `plain` resizes
 each layer at once, then KMeans with one start; `ours` gets as many starts as the way it stands beside.
-The larger pictures are clustered by `ours` alone, forward pass included.
+Larger pictures are clustered by `ours` alone, forward pass included. `forward` is the network's own pass,
+with zeros around its maps, beside the maps that `ours` computes strip by strip, mirrored at the edge.
 """
 
 import functools
@@ -16,6 +17,7 @@ import numpy as np
 
 from benchmarks.harness import Bench, Skip
 from course_utils import hypercolumns
+from course_utils.features.maps import feature_maps
 from course_utils.pictures import images
 
 LAYERS = [3, 8, 15, 22, 29]
@@ -24,7 +26,10 @@ CLUSTERS = 2
 
 @dataclass(frozen=True)
 class Case:
-    """Width of the network, side of the picture, number of starts, and whether the forward pass counts."""
+    """Width of the network, side of the picture, number of starts, and whether the forward pass counts.
+
+    No starts: the forward pass alone.
+    """
 
     width: float
     side: int
@@ -70,7 +75,7 @@ def document(case: Case) -> Callable[[], object]:
     """One resize for each map, stacked as (maps, H, W), turned, and clustered from ten starts."""
     import cv2
 
-    if case.forward or case.starts == 1:
+    if case.forward or case.starts < 2:
         raise Skip("the post takes ten starts, at 224x224")
     factored, starts = prepared(case)
     stacks = list(factored.maps.values())
@@ -108,6 +113,8 @@ def ours(case: Case) -> Callable[[], object]:
     """k-means on the maps as they are."""
     if case.forward:
         model, image = network(case.width), chelsea(case.side)
+        if not case.starts:
+            return lambda: hypercolumns.Factored.from_model(model, image, LAYERS)
 
         def run() -> np.ndarray:
             factored = hypercolumns.Factored.from_model(model, image, LAYERS)
@@ -125,16 +132,27 @@ def ours(case: Case) -> Callable[[], object]:
     return cluster
 
 
+def forward(case: Case) -> Callable[[], object]:
+    """The network's own pass to the same layers."""
+    if case.starts:
+        raise Skip("a pass does not cluster")
+    model, image = network(case.width), chelsea(case.side)
+    return lambda: feature_maps(model, image, LAYERS)
+
+
 CASES = {
     f"{name} width, 224, {starts} start{'s' * (starts > 1)}": Case(width, 224, starts)
     for name, width in (("full", 1.0), ("half", 0.5))
     for starts in (10, 1)
 }
-CASES |= {f"full width, {side}, with forward pass": Case(1.0, side, 1, True) for side in (512, 1024, 2048)}
+CASES |= {
+    "full width, 512, with forward pass": Case(1.0, 512, 1, True),
+    "full width, 1024, forward pass alone": Case(1.0, 1024, 0, True),
+}
 
 BENCH = Bench(
     "hypercolumns",
     cases=CASES,
-    ways={"document": document, "plain": plain, "ours": ours},
+    ways={"document": document, "plain": plain, "forward": forward, "ours": ours},
     imports=("cv2", "sklearn.cluster"),
 )

@@ -136,7 +136,7 @@ def backbones(size: int) -> Pictures:
 
     def painter(net: keras.Model, changes: dict[str, Any]) -> Callable[[], style.Result]:
         settings = style.Settings(
-            size=size, steps=30, rate=12.0, variation=4e-3, colours="recoloured", **changes
+            size=size, steps=24, rate=12.0, variation=4e-3, colours="recoloured", **changes
         )
         return lambda: style.transfer(net, photo, art, settings, beta=balanced(net, photo, art, settings))
 
@@ -187,7 +187,7 @@ KINDS: dict[str, tuple[Callable[[int], Pictures], int]] = {
     "ratios": (ratios, 192),
     "depths": (depths, 192),
     "textures": (textures, 160),
-    "backbones": (backbones, 192),
+    "backbones": (backbones, 160),
     "finale": (finale, 512),
 }
 """Name -> what paints, and the longer side."""
