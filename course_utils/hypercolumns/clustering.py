@@ -185,12 +185,12 @@ class Lloyd:
             labels = winners(scores.reshape(len(scores), k - 1, n), self.labels.dtype)
             changed |= (labels != self.labels[band.pixels]).any(axis=0)
             self.labels[band.pixels] = labels
-            members = (labels[:, None] == names[:, None]).astype(np.float32).reshape(len(labels), -1)
+            members = (labels[:, None] == names[:, None]).astype(np.float32).reshape(len(labels), len(counts))
             counts += members.sum(axis=0)
             others.add(band, members)
         self.fresh = False
         away = (others.result() - grid.mean()[:, None] * counts) / self.factored.scale[:, None]
-        away, counts = away.T.reshape(k - 1, n, -1), counts.reshape(k - 1, n)
+        away, counts = away.T.reshape(k - 1, n, grid.depth), counts.reshape(k - 1, n)
         # Cluster 0 has what the others leave: all pixels less the mean pixel add up to nothing.
         sums = np.concatenate([-away.sum(axis=0, keepdims=True), away]).transpose(1, 0, 2)
         counts = np.concatenate([grid.pixels - counts.sum(axis=0, keepdims=True), counts]).T

@@ -240,22 +240,22 @@ class Sums:
 
     def add(self, band: Band, weights: np.ndarray) -> None:
         """Add a band's pixels with these weights, (pixels, K) float32."""
-        self.wide[band.used] += band.spread @ weights.reshape(band.spread.shape[1], -1)
+        self.wide[band.used] += band.spread @ weights.reshape(band.spread.shape[1], self.wide.shape[1])
         for stack, total in zip(self.grid.whole, self.fine, strict=True):
             total += stack.values[band.pixels].T @ weights
 
     def result(self) -> np.ndarray:
         """The sums, (D, K) float64."""
-        grid, count = self.grid, self.count
+        grid, count, width = self.grid, self.count, self.grid.size[1]
         out = np.empty((grid.depth, count))
         for stack, total in zip(grid.whole, self.fine, strict=True):
             out[stack.channels] = total
         start = 0
         for stack in grid.coarse:
             height, narrow = stack.rows.source, stack.columns.source
-            wide = self.wide[start : start + height].reshape(height, -1, count)
-            small = stack.columns.matrix.T @ swap(wide).reshape(-1, height * count)
-            small = swap(small.reshape(narrow, height, count)).reshape(-1, count)
+            wide = self.wide[start : start + height].reshape(height, width, count)
+            small = stack.columns.matrix.T @ swap(wide).reshape(width, height * count)
+            small = swap(small.reshape(narrow, height, count)).reshape(height * narrow, count)
             out[stack.channels] = stack.values.T @ small
             start += height
         return out
