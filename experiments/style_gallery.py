@@ -170,7 +170,7 @@ def textures(size: int) -> Pictures:
     net, art, layers = original(), style.artwork("starry_night"), style.STYLE_LAYERS
 
     def painter(count: int) -> Callable[[], style.Result]:
-        return lambda: style.texture(net, art, layers[:count], size=size, steps=60, beta=1e7, variation=1e-3)
+        return lambda: style.texture(net, art, layers[:count], size=size, steps=60, beta=1e7, variation=4e-3)
 
     return {f"to block {count}": painter(count) for count in (1, 3, 5)}
 
