@@ -6,6 +6,8 @@ Every notebook begins with `runtime.start(seed=0)`. Nothing heavy is imported be
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import json
 import logging
 import os
 import random
@@ -39,6 +41,55 @@ def quiet_stderr() -> Iterator[None]:
         os.close(sink)
 
 
+# --- Keras's own settings -----------------------------------------------------------------------------
+
+BACKENDS = ("tensorflow", "jax", "torch")
+_HOME_BEFORE = "COURSE_KERAS_HOME"  # where Keras would look, for this process and those that it starts
+
+
+def keras_home() -> Path:
+    """The folder of Keras's settings and downloads: `KERAS_HOME`, or `~/.keras`."""
+    named = os.environ.get(_HOME_BEFORE) or os.environ.get("KERAS_HOME")
+    return Path(named or "~/.keras").expanduser()
+
+
+def odd_settings() -> dict[str, Any]:
+    """What `keras.json` asks for and the course can't work with, often left there by an old Keras."""
+    try:
+        found = json.loads((keras_home() / "keras.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none, or one that Keras passes over itself
+        return {}
+    if not isinstance(found, dict):
+        return {"settings": found}
+    wanted = {"floatx": "float32", "image_data_format": "channels_last"}
+    odd = {name: found[name] for name, value in wanted.items() if found.get(name, value) != value}
+    if not isinstance(found.get("epsilon", 1e-7), float):
+        odd["epsilon"] = found["epsilon"]
+    backend = found.get("backend", "tensorflow")
+    if "KERAS_BACKEND" not in os.environ and not _usable(backend):
+        odd["backend"] = backend
+    return odd
+
+
+def _usable(backend: Any) -> bool:
+    return backend in BACKENDS and importlib.util.find_spec(backend) is not None
+
+
+def pass_over_odd_settings() -> None:
+    """Let Keras begin with its defaults where its file asks for what breaks the course.
+
+    The file stays as it is: other programs may need it. Nothing is done once Keras is imported.
+    """
+    if "keras" in sys.modules or not (odd := odd_settings()):
+        return
+    before = keras_home()
+    if not {"backend", "settings"} & set(odd):  # the backend that is asked for is there
+        settings = json.loads((before / "keras.json").read_text(encoding="utf-8"))
+        os.environ.setdefault("KERAS_BACKEND", settings.get("backend", "tensorflow"))
+    os.environ[_HOME_BEFORE] = str(before)
+    os.environ["KERAS_HOME"] = str(before / "course")
+
+
 @cache
 def load_keras() -> Any:
     """Import Keras and its backend without their start-up lines; returns the `keras` module."""
@@ -47,6 +98,8 @@ def load_keras() -> Any:
     with quiet_stderr():
         import keras
 
+        keras.config.set_floatx("float32")  # whoever imported it before us may have other settings
+        keras.config.set_image_data_format("channels_last")
         keras.ops.zeros(1) + 0.0  # the first operation is the one that prints
     # After the import, which sets a level of its own. Hints on retracing help no learner.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -129,6 +129,15 @@ def check_backend() -> Iterator[Finding]:
     if abs(nine - 9) > 1e-3:
         yield Finding("missing", "backend", f"{backend} computes {nine} instead of 9", "install it again")
         return
+    if odd := runtime.odd_settings():
+        asked = ", ".join(f"{name} {value}" for name, value in odd.items())
+        path = runtime.keras_home() / "keras.json"
+        told = f"{path} asks for {asked}; the course passes it over and uses Keras's defaults"
+        yield Finding("note", "backend", told, "delete that file unless another program needs it")
+    for name in ("tensorflow-metal", "tensorflow-macos"):
+        if _version(name):
+            told = f"{name} is installed: with it some layers compute wrong results without a word"
+            yield Finding("note", "backend", told, f"pip uninstall {name}")
     detail = f"keras {keras.__version__} on {backend} {_version(backend) or ''}".rstrip()
     yield Finding("ok", "backend", detail)
     yield Finding(

@@ -28,7 +28,7 @@ from typing import Any
 import platformdirs
 import pooch
 
-from course_utils import files
+from course_utils import files, runtime
 from course_utils.downloads import archives
 from course_utils.downloads import fetching as downloads
 
@@ -81,11 +81,6 @@ def cache_dir() -> Path:
     )
 
 
-def keras_home() -> Path:
-    """Where Keras keeps what it downloaded itself: `KERAS_HOME`, or `~/.keras`."""
-    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
-
-
 def lookup(name: str) -> Asset:
     """The registry's entry; ValueError with a near name when there is none."""
     if name in REGISTRY:
@@ -101,7 +96,7 @@ def lookup(name: str) -> Asset:
 def places(asset: Asset) -> list[Path]:
     """Where a file may lie: our cache, then Keras's own."""
     mine = cache_dir() / asset.name / asset.file
-    return [mine, keras_home() / asset.keras] if asset.keras else [mine]
+    return [mine, runtime.keras_home() / asset.keras] if asset.keras else [mine]
 
 
 def locate(name: str) -> Path | None:

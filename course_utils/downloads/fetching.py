@@ -9,11 +9,14 @@ import contextlib
 import errno
 import os
 import re
+import ssl
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from course_utils import certificates
 
 AGENT = "course_utils (teaching material)"
 CHUNK = 64 * 1024  # bytes
@@ -45,6 +48,9 @@ def download(url: str, part: Path, *, size: int | None, timeout: float, label: s
     import requests  # comes with pooch
     import urllib3
 
+    trouble = certificates.missing()
+    if trouble:
+        raise Failed(trouble)
     have = _already_there(part, size)
     if size is not None and have == size:
         return
@@ -52,15 +58,39 @@ def download(url: str, part: Path, *, size: int | None, timeout: float, label: s
     if have:
         headers["Range"] = f"bytes={have}-"
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=timeout) as answer:
-            start, whole = _checked(answer, part, have, size)
-            _store(answer.raw, part, start, whole, label)
+        with requests.Session() as session:
+            session.mount("https://", _adapter())
+            with session.get(url, headers=headers, stream=True, timeout=timeout) as answer:
+                start, whole = _checked(answer, part, have, size)
+                _store(answer.raw, part, start, whole, label)
+    except requests.exceptions.SSLError as error:
+        raise Failed(certificates.UNTRUSTED) from error
+    except requests.exceptions.ProxyError as error:
+        raise Failed(
+            f"the proxy does not let it through ({_innermost(error)}): the variables HTTPS_PROXY and "
+            "NO_PROXY say which one is used",
+            offline=True,
+        ) from error
     except (requests.Timeout, urllib3.exceptions.ReadTimeoutError) as error:
         raise Failed(f"it sent nothing for {timeout:g} seconds", again=True, offline=True) from error
     except requests.ConnectionError as error:
         raise Failed(f"no connection ({_innermost(error)})", again=False, offline=True) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise Failed(f"the connection broke off ({_innermost(error)})", again=True) from error
+
+
+def _adapter() -> Any:
+    """Trusts what this system trusts, beside the certificates that `requests` brings."""
+    from requests.adapters import HTTPAdapter
+
+    class SystemsTrust(HTTPAdapter):
+        def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+            super().init_poolmanager(*arguments, **options, ssl_context=ssl.create_default_context())
+
+        def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+            return super().proxy_manager_for(*arguments, **options, ssl_context=ssl.create_default_context())
+
+    return SystemsTrust()
 
 
 def _already_there(part: Path, size: int | None) -> int:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from course_utils import files
+from course_utils import certificates, files
 from course_utils.pictures.resampling import tent
 
 # Mean of the ImageNet training set in BGR order, as the VGG authors subtracted it (Simonyan and
@@ -135,6 +135,8 @@ def _download(url: str, timeout: float) -> bytes:
     except urllib.error.HTTPError as error:
         raise OSError(f"{url}: the server says {error.code} {error.reason}: check the address") from error
     except (OSError, ValueError, http.client.HTTPException) as error:
+        if reason := certificates.told(error):
+            raise OSError(f"{url} can't be fetched: {reason}") from error
         raise OSError(
             f"{url} can't be fetched ({error}): check the network, or save it and give its path"
         ) from error

@@ -1,0 +1,72 @@
+"""An old keras.json breaks nothing: the course passes it over, and the doctor names it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from course_utils import runtime
+from course_utils.cli import doctor
+
+OLD = {"floatx": "float16", "epsilon": 1e-07, "backend": "theano", "image_data_format": "channels_first"}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("COURSE_KERAS_HOME", raising=False)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("settings", "odd"),
+    [
+        (OLD, {"floatx", "backend", "image_data_format"}),
+        ({"backend": "tensorflow", "floatx": "float32", "epsilon": 1e-7}, set()),
+        ({"image_dim_ordering": "th", "backend": "tensorflow"}, set()),
+        ({"image_data_format": "th"}, {"image_data_format"}),
+        ({"epsilon": 1}, {"epsilon"}),
+        ([1], {"settings"}),
+    ],
+)
+def test_what_is_odd(home: Path, settings: Any, odd: set[str]) -> None:
+    (home / "keras.json").write_text(json.dumps(settings))
+    assert set(runtime.odd_settings()) == odd
+
+
+def test_none_or_a_broken_file_is_not_odd(home: Path) -> None:
+    assert runtime.odd_settings() == {}
+    (home / "keras.json").write_text("{")
+    assert runtime.odd_settings() == {}
+
+
+def test_keras_starts_with_what_the_course_needs(home: Path) -> None:
+    (home / "keras.json").write_text(json.dumps(OLD))
+    code = (
+        "from course_utils.networks import vgg16; import keras; from course_utils import runtime;"
+        "model = vgg16.build(1 / 64, include_top=False, until='block1_pool', input_shape=(8, 8, 3));"
+        "print(keras.backend.backend(), keras.config.floatx(), model.output_shape, model.compute_dtype);"
+        "print(runtime.keras_home(), sorted(runtime.odd_settings()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
+    assert done.stdout.splitlines() == [
+        "tensorflow float32 (None, 4, 4, 1) float32",
+        f"{home} ['backend', 'floatx', 'image_data_format']",
+    ], done.stderr
+    assert json.loads((home / "keras.json").read_text()) == OLD
+
+
+def test_the_doctor_names_the_file_and_the_plugin(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "keras.json").write_text(json.dumps(OLD))
+    known = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda name: "1" if name == "tensorflow-metal" else known(name))
+    notes = [each for each in doctor.check_backend() if each.state == "note"]
+    assert str(home / "keras.json") in notes[0].detail and "floatx float16" in notes[0].detail
+    assert "tensorflow-metal" in notes[1].detail and notes[1].todo == "pip uninstall tensorflow-metal"
