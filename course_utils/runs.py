@@ -75,7 +75,7 @@ def load(name: str, root: Path | None = None) -> Run:
         raise FileNotFoundError(f"no record {name!r} in {_root(root)}; there are: {there}")
     try:
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        facts["history"] = _history(folder / "history.csv")
+        facts["history"] = read_history(folder / "history.csv")
         facts["figures"] = {path.stem: path for path in sorted((folder / "figures").glob("[!.]*"))}
         return Run(name=name, folder=folder, **facts)
     except (TypeError, json.JSONDecodeError) as error:
@@ -233,7 +233,8 @@ def _plain(value: Any) -> Any:
     raise ValueError(f"{value!r} can't be written as JSON")
 
 
-def _history(path: Path) -> dict[str, np.ndarray]:
+def read_history(path: Path) -> dict[str, np.ndarray]:
+    """The columns of a history.csv; empty where there is none. Numbers are float64, all else is text."""
     if not path.is_file():
         return {}
     with path.open(newline="", encoding="utf-8") as file:

@@ -1,233 +1,203 @@
-"""Short trainings side by side: the paper's four networks, and the bugs of the 2016 code. Notebook 06.
+"""Short trainings of the all convolutional net side by side. Notebook 06.
 
-    python -m experiments.all_cnn_compare --data DIR
+    python -m experiments.all_cnn_compare --data DIR --study all_cnn_faults
 
-trains every one for a few epochs on some thousand pictures of CIFAR-10, in half width and without batch
-normalization, and records the accuracy: of the variants on validation pictures, because one of them is chosen
-(`all_cnn_variants`), of the bugs on test pictures (`all_cnn_bugs`). Such short runs tell what learns and what
-doesn't; they do not repeat the paper's table, which took 350 epochs each.
+- `all_cnn_faults`: what Mate Labs' program does (`course train allcnn --recipe matelabs`), and the same with
+  each of its faults undone alone, three seeds each.
+- `all_cnn_augment`: the short recipe with and without flips and shifts, two seeds each.
+- `all_cnn_variants`: the paper's four networks, one seed.
+
+Each training is a run of the recipe in a folder of its own below --out, with a checkpoint after every epoch:
+the same command goes on where it was stopped, and writes the record when nothing is left to do. Such short
+runs tell what learns and what doesn't. They do not repeat the paper's table, which took 350 epochs each.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from course_utils import runs, runtime, training
-from course_utils.datasets import cifar10
-from course_utils.networks import all_cnn, gradients
-from course_utils.training.all_cnn import normalize, shift_and_flip
-
-if TYPE_CHECKING:
-    import keras
-
-Pictures = tuple[np.ndarray, np.ndarray]
+from course_utils import runs
+from course_utils.networks import all_cnn
+from course_utils.training.all_cnn import AllCnn, Recipe, accuracy
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One short training; the defaults are how it should be done."""
+class Study:
+    """Some recipes with the same budget.
 
-    network: dict[str, Any] = field(default_factory=dict)  # arguments of `all_cnn.build`
-    rate: float = 0.02
-    momentum: float = 0.9
-    decay: float = 1e-3
-    scaled: bool = True  # zero mean and unit deviation, or 0..255 as it is
-    channels_first: bool = False  # the bug: (3, 32, 32) given to a network that has channels last
+    Attributes:
+        trials: what each is called, and its recipe; the first is what the others are compared with.
+        judged: pictures of the held-out part that each is judged on after every epoch.
+        seeds: each trial is repeated so often.
+        says: what was done, for the record.
+    """
 
-
-@dataclass(frozen=True)
-class Budget:
-    """What every trial gets."""
-
-    pictures: int = 10_000
-    epochs: int = 5
-    batch: int = 32
-    judged: int = 4000
-    part: str = "test"  # whose pictures these are; "validation" where the outcome is a choice
-    width: float = 0.5
-    dropout: tuple[float, float] = (0.0, 0.2)
-    seed: int = 0
+    trials: Mapping[str, Recipe]
+    judged: int
+    seeds: int
+    says: str
 
 
-CHOICE = Budget(pictures=20_000, epochs=5, judged=5000, part="validation")
-VARIANTS = {  # max pooling passes on larger values: at .02 a network with poolings may break off
-    "Model C": Trial({"variant": "c"}, rate=0.01),
-    "Strided-CNN-C": Trial({"variant": "strided"}, rate=0.01),
-    "ConvPool-CNN-C": Trial({"variant": "convpool"}, rate=0.01),
-    "All-CNN-C": Trial(rate=0.01),
-    "All-CNN-C, 8x8 averaged": Trial({"padding": "same"}, rate=0.01),
-    "All-CNN-C, ReLU at the end": Trial({"last_relu": True}, rate=0.01),
+def changed(start: Recipe, changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Recipe]:
+    """{name: the recipe with changes}"""
+    return {name: replace(start, **dict(each)) for name, each in changes.items()}
+
+
+PROGRAM = Recipe.named("matelabs", pictures=2000, epochs=2)
+OWN_SGD = {"rate": 0.1, "momentum": 0.9, "nesterov": True}
+FAULTS = changed(
+    PROGRAM,
+    {
+        "the program": {},
+        "pictures scaled": {"look": "normalized"},
+        "ReLU after striding": {"strided_relu": True},
+        "its own SGD used": OWN_SGD,
+        "weight decay": {"decay": 1e-3},
+        "all four": {"look": "normalized", "strided_relu": True, **OWN_SGD, "decay": 1e-2},
+        "all four, He's start": {
+            **{"look": "normalized", "strided_relu": True, **OWN_SGD, "decay": 1e-2},
+            **{"initializer": "he_normal", "rate": 0.02},
+        },
+    },
+)
+SMALL = Recipe(width=0.25, pictures=2000, epochs=10, batch=32, rate=0.05, decay=1e-3, hold_out=True)
+AUGMENT = changed(SMALL, {"flips and shifts": {}, "as they are": {"flip": False, "shift": 0}})
+BARE = Recipe(
+    **{"width": 0.5, "pictures": 20_000, "epochs": 5, "batch": 32, "rate": 0.01, "decay": 1e-3},
+    **{"schedule": "constant", "dropout": (0.0, 0.2), "norm": "none", "hold_out": True},
+)
+VARIANTS = changed(BARE, {title: {"variant": name} for name, title in all_cnn.TITLES.items()})
+STUDIES = {
+    "all_cnn_faults": Study(FAULTS, 1000, 3, "Mate Labs' program, each fault undone alone"),
+    "all_cnn_augment": Study(AUGMENT, 1000, 2, "a quarter of the width, with flips and shifts and without"),
+    "all_cnn_variants": Study(VARIANTS, 5000, 1, "half width, four networks"),
 }
-AS_IT_SHOULD_BE = "as it should be"
-BUGS = {
-    AS_IT_SHOULD_BE: Trial({"padding": "same"}),
-    "input (3, 32, 32)": Trial({"padding": "same", "input_shape": (3, 32, 32)}, channels_first=True),
-    "no ReLU after striding": Trial({"padding": "same", "linear": ("conv3", "conv6")}),
-    "the optimizer as a string": Trial({"padding": "same"}, rate=0.01, momentum=0.0, decay=0.0),
-    "pictures not scaled": Trial({"padding": "same"}, scaled=False),
-    "no weight decay": Trial({"padding": "same"}, decay=0.0),
-    "Keras's default initialization": Trial({"padding": "same", "initializer": "glorot_uniform"}),
-    "PyTorch's default initialization": Trial({"padding": "same", "initializer": all_cnn.PYTORCH_DEFAULT}),
-}
 
 
-def prepare(trial: Trial, pictures: np.ndarray) -> np.ndarray:
-    """Pictures as this trial gives them to its network."""
-    x = normalize(pictures) if trial.scaled else np.asarray(pictures, np.float32)
-    return x.transpose(0, 3, 1, 2) if trial.channels_first else x
+class Trial(AllCnn):
+    """A run that is judged on few pictures and leaves no weights.
+
+    Args:
+        judged: so many of the pictures held out.
+    """
+
+    def __init__(self, recipe: Recipe, data: str | Path | None, judged: int) -> None:
+        super().__init__(recipe, data)
+        self.judged = judged
+
+    def load(self) -> None:
+        super().load()
+        x, y = self.pictures.validation
+        self.held = (x[: self.judged], y[: self.judged])
+
+    def validate(self, model: Any) -> dict[str, float]:
+        clean = (self.x[: self.judged], self.y[: self.judged])
+        return {
+            "val_accuracy": accuracy(model, *self.held, self.prepare),
+            "train_accuracy": accuracy(model, *clean, self.prepare) if self.recipe.width < 0.5 else 0.0,
+        }
+
+    def finish(self, out: Path, *_: Any, **__: Any) -> dict[str, Any]:
+        (out / "done").write_text(f"{out.name}\n", encoding="utf-8")
+        return {}
 
 
-def build(trial: Trial, budget: Budget) -> keras.Model:
-    """The network of a trial, compiled."""
-    from keras import metrics, optimizers
-
-    settings: dict[str, Any] = {"dropout": budget.dropout, "width": budget.width}
-    model = all_cnn.build(**settings | trial.network)
-    optimizer = optimizers.SGD(
-        trial.rate, momentum=trial.momentum, nesterov=trial.momentum > 0, weight_decay=trial.decay or None
-    )
-    if trial.decay:
-        optimizer.exclude_from_weight_decay(var_names=["bias"])
-    accuracy = metrics.CategoricalAccuracy(name="accuracy")
-    model.compile(optimizer, "categorical_crossentropy", metrics=[accuracy], jit_compile=bool(runtime.gpus()))
-    return model
+def units(study: Study, out: Path) -> list[tuple[str, int, Path]]:
+    """(trial, seed, folder) of all trainings, the first seed of every trial first."""
+    names = {name: "".join(c if c.isalnum() else "_" for c in name) for name in study.trials}
+    return [(t, s, out / f"{names[t]}-{s}") for s in range(study.seeds) for t in study.trials]
 
 
-def batches(trial: Trial, budget: Budget, train: Pictures, epoch: int) -> Iterator[Pictures]:
-    """Shuffled, mirrored, shifted by up to 5 pixels; the same for every trial."""
-    rng = np.random.default_rng([budget.seed, epoch])
-    order, targets = rng.permutation(len(train[1])), np.eye(10, dtype=np.float32)
-    for start in range(0, len(order) - budget.batch + 1, budget.batch):
-        pick = order[start : start + budget.batch]
-        pictures = shift_and_flip(train[0][pick], rng)
-        yield prepare(trial, pictures), targets[train[1][pick]]
+def train(recipe: Recipe, folder: Path, data: Path | None, judged: int, say: Callable[[str], None]) -> None:
+    """Train one, or go on with it; one that diverges is done, too."""
+    try:
+        Trial(recipe, data, judged).run(folder, resume=True, say=say)
+    except FloatingPointError as error:
+        say(str(error).split(";")[0])
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "done").write_text(f"diverged: {error}\n", encoding="utf-8")
 
 
-def first_answers(model: keras.Model, trial: Trial, pictures: np.ndarray) -> np.ndarray:
-    """The class (N,) that the model thinks most likely."""
-    answers = gradients.forward(model, pictures, 500, before=lambda some: prepare(trial, some))
-    return answers.argmax(1)
+def curve(folder: Path, epochs: int, column: str = "val_accuracy") -> list[float]:
+    """A column of a training's history; after it diverged, what a fixed answer reaches."""
+    path = folder / "history.csv"
+    found = [float(v) for v in runs.read_history(path).get(column, [])] if path.is_file() else []
+    return [round(v, 4) for v in found] + [0.1] * (epochs - len(found))
+
+
+def result(study: Study, out: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The metrics of a finished study, and its history: the mean over the seeds for each trial."""
+    epochs = next(iter(study.trials.values())).epochs
+    metrics, history = {}, {"epoch": list(range(1, epochs + 1))}
+    for trial in study.trials:
+        folders = [folder for name, _, folder in units(study, out) if name == trial]
+        curves = np.array([curve(folder, epochs) for folder in folders])
+        seen = np.array([curve(folder, epochs, "train_accuracy") for folder in folders])
+        broke = ["diverged" in (folder / "done").read_text(encoding="utf-8") for folder in folders]
+        last = curves[:, -1]
+        metrics[trial] = {
+            **{"accuracy": round(float(last.mean()), 4), "lowest": float(last.min())},
+            **{"highest": float(last.max()), "seeds": last.tolist(), "diverged": int(sum(broke))},
+        }
+        history[trial] = curves.mean(0).round(4).tolist()
+        if study.trials[trial].width < 0.5:
+            metrics[trial]["train_accuracy"] = round(float(seen[:, -1].mean()), 4)
+            history[f"{trial}, training pictures"] = seen.mean(0).round(4).tolist()
+    return metrics, history
 
 
 def run(
-    trial: Trial, budget: Budget, train: Pictures, judged: Pictures, say: Callable[[str], None]
-) -> dict[str, Any]:
-    """Train one and look at the pictures that judge after every epoch.
-
-    Returns:
-        "answers" (epochs, N), "loss" of each epoch, "parameters", "seconds" of training, and "ended": what
-        stopped it early, or "".
-    """
-    runtime.start(budget.seed, runtime.best_precision())
-    model = build(trial, budget)
-    rates = [trial.rate] * (len(train[1]) // budget.batch)
-    found: dict[str, Any] = {"parameters": model.count_params(), "ended": "", "answers": [], "loss": []}
-    seconds = 0.0
-    for epoch in range(budget.epochs):
-        start = time.perf_counter()
-        try:
-            logs = training.run_epoch(model, batches(trial, budget, train, epoch), rates)
-        except FloatingPointError as error:
-            found["ended"] = f"epoch {epoch + 1}: {str(error).split(';')[0]}"
-            say(found["ended"])
-            break
-        seconds += time.perf_counter() - start
-        found["answers"].append(first_answers(model, trial, judged[0]))
-        found["loss"].append(logs["loss"])
-        accuracy = (found["answers"][-1] == judged[1]).mean()
-        say(f"epoch {epoch + 1}/{budget.epochs}  loss {logs['loss']:.3f}  accuracy {accuracy:.3f}")
-    return found | {"seconds": seconds}
-
-
-def summary(found: dict[str, Any], labels: np.ndarray, epochs: int) -> tuple[dict[str, Any], list[float]]:
-    """What goes into the record: numbers after the last epoch, and the accuracy of each epoch.
-
-    A training that broke off answers nothing sensible: its accuracy is that of one fixed class.
-    """
-    curve = [round(float((row == labels).mean()), 4) for row in found["answers"]]
-    curve += [0.1] * (epochs - len(curve))
-    numbers = {
-        "accuracy": curve[-1],
-        "parameters": found["parameters"],
-        "seconds": round(found["seconds"], 1),
-        "ended": found["ended"],
-    }
-    return numbers, curve
-
-
-def flattery(answers: np.ndarray, labels: np.ndarray, part: int = 500) -> dict[str, float]:
-    """What is gained on paper when the pictures that judge also choose the epoch.
-
-    The test pictures are cut into parts. Each part chooses the epoch that is best on itself; the accuracy
-    there is what would be reported, the accuracy of that epoch on all others is what is true.
-
-    Returns:
-        "reported" and "true", each a mean over the parts.
-    """
-    right, both = np.asarray(answers) == labels, []
-    part = min(part, len(labels) // 2)
-    for start in range(0, len(labels) - part + 1, part):
-        inside = np.zeros(len(labels), bool)
-        inside[start : start + part] = True
-        scores = right[:, inside].mean(1)
-        both.append((scores.max(), right[scores.argmax(), ~inside].mean()))
-    reported, true = np.mean(both, axis=0)
-    return {"reported": round(float(reported), 4), "true": round(float(true), 4)}
-
-
-def compare(
     name: str,
-    trials: dict[str, Trial],
-    data: str | Path | None,
+    data: Path | None,
+    out: Path,
     *,
-    budget: Budget | None = None,
+    minutes: float = 1e9,
+    study: Study | None = None,
     root: Path | None = None,
     say: Callable[[str], None] = print,
-) -> runs.Run:
-    """Run trials one after the other and record them.
+) -> runs.Run | None:
+    """Train what is left of a study; returns its record, or None while something is left.
 
     Args:
-        name: of the record.
-        trials: by name.
+        name: of the study and the record.
         data: folder with CIFAR-10's binary files; None: the cache.
-        budget: of each.
+        out: where the trainings lie.
+        minutes: begin no further training after so long.
+        study: another one than `STUDIES[name]`.
         root: where the record goes; None: `data/runs`.
-
-    Returns:
-        The record: `metrics` {name: {"accuracy", "parameters", "seconds", "ended"}}, with `AS_IT_SHOULD_BE`
-        among the trials also "chosen on the test set" {"reported", "true"}; `history` a column of accuracies
-        for each trial.
     """
-    began, budget = time.perf_counter(), budget or Budget()
-    pictures = cifar10.load(data)
-    train = (pictures.train[0][: budget.pictures], pictures.train[1][: budget.pictures])
-    x, labels = getattr(pictures, budget.part)
-    judged = (x[: budget.judged], labels[: budget.judged])
-    metrics: dict[str, Any] = {}
-    history: dict[str, Any] = {"epoch": list(range(1, budget.epochs + 1))}
-    for each, trial in trials.items():
-        say(each)
-        found = run(trial, budget, train, judged, lambda line: say(f"  {line}"))
-        metrics[each], history[each] = summary(found, judged[1], budget.epochs)
-        if each == AS_IT_SHOULD_BE:
-            metrics["chosen on the test set"] = flattery(found["answers"], judged[1])
-    judges = f"{budget.judged:,} {budget.part} pictures"
+    study, began = study or STUDIES[name], time.monotonic()
+    trial = Trial(next(iter(study.trials.values())), data, 1)
+    for each, seed, folder in units(study, out):
+        if (folder / "done").is_file():
+            continue
+        if (time.monotonic() - began) / 60 >= minutes:
+            say("time is up; the same command goes on")
+            return None
+        say(f"{each}, seed {seed}")
+        train(replace(study.trials[each], seed=seed), folder, data, study.judged, say)
+    metrics, history = result(study, out)
+    first = next(iter(study.trials.values()))
+    trial.load()
+    seconds = sum(sum(curve(folder, 0, "seconds")) for _, _, folder in units(study, out))
+    about = f"{first.pictures:,} pictures, {first.epochs} epochs of batches of {first.batch}"
     return runs.record(
         name,
-        command="python -m experiments.all_cnn_compare --data DIR",
-        seed=budget.seed,
-        precision=runtime.best_precision(),
-        minutes=(time.perf_counter() - began) / 60,
+        command=f"python -m experiments.all_cnn_compare --data DIR --study {name}",
+        seed=0,
+        precision=first.precision,
+        minutes=seconds / 60,
         data={
-            "name": f"CIFAR-10, {budget.pictures:,} pictures to train, judged on {judges}",
-            "sha256": runs.fingerprint(cifar10.find(data)),  # type: ignore[arg-type]
-            "budget": asdict(budget),
+            "name": f"CIFAR-10: {study.says}; {about}, judged on {study.judged:,} held out",
+            "sha256": trial.data["sha256"],
+            "recipes": {each: asdict(recipe) for each, recipe in study.trials.items()},
+            "judged": study.judged,
         },
         metrics=metrics,
         baselines={"majority_class": 0.1},
@@ -243,12 +213,11 @@ if __name__ == "__main__":
 
     def main(
         data: Annotated[Path, typer.Option(help="Folder with CIFAR-10's binary files.")],
-        only: Annotated[str, typer.Option(help="all_cnn_variants or all_cnn_bugs.")] = "",
+        study: Annotated[str, typer.Option(help=", ".join(STUDIES))],
+        out: Annotated[Path, typer.Option(help="Folder of the trainings.")] = Path("out"),
+        minutes: Annotated[float, typer.Option(help="Begin no further training after so long.")] = 1e9,
     ) -> None:
-        """Write the records all_cnn_variants and all_cnn_bugs, or only one of them."""
-        all_of_them = (("all_cnn_variants", VARIANTS, CHOICE), ("all_cnn_bugs", BUGS, Budget()))
-        for name, trials, budget in all_of_them:
-            if only in ("", name):
-                compare(name, trials, data, budget=budget)
+        """Train what is left of a study, and write its record."""
+        run(study, data, out / study, minutes=minutes)
 
     typer.run(main)

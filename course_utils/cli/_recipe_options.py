@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import Field, fields
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
 PANEL = "Recipe"
+ALWAYS = ("recipe", "precision")
 
 
 def of(recipe: type) -> list[inspect.Parameter]:
@@ -45,10 +46,18 @@ def _option(each: Field[Any], hint: Any, told: str) -> inspect.Parameter:
     return inspect.Parameter(each.name, kind, default=default, annotation=annotation)
 
 
-def settings(recipe: type, given: dict[str, Any]) -> Any:
-    """The recipe with the settings that were given, which are taken out of `given`."""
+def settings(recipe: type, given: dict[str, Any], typed: Container[str] = ()) -> Any:
+    """The recipe with the settings that were given, which are taken out of `given`.
+
+    Args:
+        typed: the names of those that somebody typed. A recipe that others start from (`Recipe.named`) is
+            changed by these alone.
+    """
     values = {each.name: given.pop(each.name) for each in fields(recipe)}
-    return recipe(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    if (named := getattr(recipe, "named", None)) and values["recipe"] != recipe().recipe:
+        return named(**{name: v for name, v in values.items() if name in ALWAYS or name in typed})
+    return recipe(**values)
 
 
 def with_parameters(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> Callable[..., Any]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from course_utils.cli import _recipe_options
+from course_utils.cli import _outputs, _recipe_options
 
 if TYPE_CHECKING:
     from course_utils.training import Trainer
@@ -47,25 +47,30 @@ def vgg16(recipe: Any, data: Data) -> Trainer:
 def allcnn(
     recipe: Any,
     data: Annotated[Path | None, typer.Option(help="Folder with CIFAR-10's binary files.")] = None,
-    paper: Annotated[
-        bool, typer.Option("--paper", help="No batch normalization in training, more dropout.")
-    ] = False,
+    save: Annotated[
+        Path | None, typer.Option(help="Write the network for Keras, too: a file .keras or .h5.")
+    ] = None,
+    overwrite: _outputs.Overwrite = False,
     devices: Annotated[int, typer.Option(min=1, help="So many GPUs, or shares of the CPU.")] = 1,
     hosts: Annotated[str, typer.Option(help="HOST:PORT of every process, with commas.")] = "",
     host: Annotated[int, typer.Option(min=0, help="Which of --hosts this one is, from 0.")] = 0,
 ) -> Trainer:
     """The all convolutional net on CIFAR-10, or one of the networks it is compared with.
 
-    Without --hold-out it trains on all 50,000 pictures and looks at the test pictures once, at the end.
+    --recipe short made what ships; paper is Springenberg's, 350 epochs; matelabs is what Mate Labs' program
+    of 2017 does. What is typed beside it changes it. Without --hold-out it trains on all 50,000 pictures and
+    looks at the test pictures once, at the end; with it, best.npz is the best epoch on those held out.
     With --devices or --hosts each batch is shared; docs/devices.md says how.
     """
-    from course_utils.training.all_cnn import AllCnn, as_in_the_paper
+    from course_utils.training.all_cnn import AllCnn
+
+    if save:
+        save = _outputs.file(save, suffixes=(".keras", ".h5"), overwrite=overwrite, option="--save")
 
     addresses = [word.strip() for word in hosts.split(",") if word.strip()]
     if recipe.precision == "auto" and (devices > 1 or addresses):
         recipe = replace(recipe, precision="float32")  # what all of them have
-    recipe = as_in_the_paper(recipe) if paper else recipe
-    return AllCnn(recipe, data, devices=devices, hosts=addresses, host=host)
+    return AllCnn(recipe, data, save=save, devices=devices, hosts=addresses, host=host)
 
 
 def fcn(
@@ -244,16 +249,18 @@ def _command(name: str) -> Any:
     data, ways = _parameters(prepare), _parameters(run)
     ways[0] = ways[0].replace(default=Path("out", name.replace("-", "_")))
 
-    def command(**given: Any) -> None:
+    def command(context: typer.Context, **given: Any) -> None:
         how = {each.name: given.pop(each.name) for each in ways}
-        settings = _recipe_options.settings(recipe, given)
+        typed_ones = {key for key in given if "DEFAULT" not in str(context.get_parameter_source(key))}
+        settings = _recipe_options.settings(recipe, given, typed_ones)
         with _notes():
             trainer = prepare(settings, **given)
             trainer.arguments = typed(data, given)
             run(trainer, **how)
 
     app = typer.Typer(add_completion=False)
-    parameters = [*data, *ways, *_recipe_options.of(recipe)]
+    here = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    parameters = [here, *data, *ways, *_recipe_options.of(recipe)]
     app.command(name, help=inspect.getdoc(prepare))(_recipe_options.with_parameters(command, parameters))
     return typer.main.get_command(app)
 
@@ -274,7 +281,7 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     return [each.replace(kind=kind, annotation=hints[each.name]) for each in others]
 
 
-UNTOLD = ("maps", "name", "terms", "paper", "host", "hosts")
+UNTOLD = ("maps", "name", "terms", "save", "overwrite", "host", "hosts")
 """What changes no weights, or stands in the recipe."""
 
 

@@ -50,6 +50,11 @@ PYTORCH_DEFAULT = {
 """PyTorch's default for convolutions: a sixth of the variance that He et al. (2015) give a ReLU layer."""
 
 
+def strided(variant: str) -> tuple[str, ...]:
+    """The names of a variant's convolutions with a stride."""
+    return tuple(step[0] for step in VARIANTS[variant] if isinstance(step, tuple) and step[3] > 1)
+
+
 def build(
     variant: Literal["c", "strided", "convpool", "all"] = "all",
     *,

@@ -205,7 +205,7 @@ def _for_bgr(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 MATELABS: dict[str, Any] = {
     "title": "Mate Labs' All-CNN-C",
-    "recipe": {"variant": "all", "padding": "same", "last_relu": False, "linear": ["conv3", "conv6"]},
+    "recipe": {"variant": "all", "padding": "same", "last_relu": False, "strided_relu": False},
     "mean": (0.0, 0.0, 0.0),
     "deviation": (1.0, 1.0, 1.0),
 }

@@ -309,29 +309,34 @@ def load_all_cnn(
         values (N, 10). `about(model)` prepares pictures and names classes, `classify` takes photographs.
 
     Raises:
-        FileNotFoundError: no such file.
+        FileNotFoundError: no such file, or no `whitening.npz` beside weights that were trained with it.
         ValueError: a file that is damaged or of another network.
     """
-    from course_utils.datasets import cifar10
+    from course_utils.datasets import cifar10, whitening
     from course_utils.networks import all_cnn
 
     values, card, title = _all_cnn_file(weights)
     settings = card.get("recipe", {})
+    variant = settings.get("variant", variant)
     model = all_cnn.build(
-        settings.get("variant", variant),
+        variant,
         padding=settings.get("padding", "valid"),
         last_relu=settings.get("last_relu", False),
-        linear=settings.get("linear", ()),
+        linear=() if settings.get("strided_relu", True) else all_cnn.strided(variant),
+        width=settings.get("width", 1.0),
         input_shape=input_shape,
     )
     if values:
         weight_files.put(model, values, title if weights is None else Path(weights).name)
     mean = np.array(card.get("mean", cifar10.MEAN), np.float32)
     deviation = np.array(card.get("deviation", cifar10.DEVIATION), np.float32)
+    whitened = None
+    if weights is not None and settings.get("look") == "whitened":
+        whitened = whitening.load(Path(weights).expanduser().with_name("whitening.npz"))
     facts = About(
         name=str(card.get("title", title)),
         weights="random" if weights is None else str(weights),
-        preprocess=lambda images: (np.asarray(images, np.float32) - mean) / deviation,
+        preprocess=whitened or (lambda images: (np.asarray(images, np.float32) - mean) / deviation),
         deprocess=lambda x: np.asarray(x, np.float32) * deviation + mean,
         class_names=tuple(card.get("class_names", cifar10.CLASS_NAMES)),
         input_size=int(card.get("input_size", 32)),

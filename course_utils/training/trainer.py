@@ -239,12 +239,12 @@ class Trainer(ABC, Generic[R]):
         )
 
 
-def changed(recipe: Recipe) -> list[str]:
-    """The settings that differ from the defaults, as options; folders of this machine as DIR."""
+def changed(recipe: Recipe, base: Recipe | None = None) -> list[str]:
+    """The settings that differ from the defaults, or from another recipe, as options; folders as DIR."""
     words = []
     for each in fields(recipe):
         value, option = getattr(recipe, each.name), f"--{each.name.replace('_', '-')}"
-        if value == each.default:
+        if value == (getattr(base, each.name) if base else each.default):
             continue
         if isinstance(value, bool):
             words.append(option if value else f"--no-{option[2:]}")
