@@ -33,7 +33,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -58,6 +58,7 @@ class Bench:
         imports: modules that are imported before memory is measured.
         framework: whether Keras and its backend are started before memory is measured.
         repeats: timed runs after the warm-up; the median counts.
+        full: further ways, which are measured when asked for: slow ones, and other libraries.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Bench:
     imports: tuple[str, ...] = ()
     framework: bool = True
     repeats: int = 3
+    full: Mapping[str, Callable[[Any], Callable[[], object]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.ours not in self.ways:
@@ -103,6 +105,7 @@ def run(
     cases: list[str] | None = None,
     repeats: int | None = None,
     say: Callable[[str], None] = lambda line: None,
+    full: bool = False,
 ) -> list[dict[str, Any]]:
     """Measure a bench.
 
@@ -111,6 +114,7 @@ def run(
         cases: names of cases, default all.
         repeats: timed runs of each way, default what the bench says.
         say: is told, line by line, what goes on.
+        full: measure the bench's further ways as well.
 
     Returns:
         Rows `{"case", "way", "seconds", "peak_mb", "ratio"}`: the median time; the highest resident memory
@@ -126,7 +130,8 @@ def run(
         raise ValueError(f"bench {bench.name} has no case {unknown[0]!r}; it has {', '.join(bench.cases)}")
     rows = []
     for case in cases or bench.cases:
-        rows += _measure(Path(path), bench, case, repeats or bench.repeats, say)
+        ways = [*bench.ways, *(bench.full if full else ())]
+        rows += _measure(Path(path), bench, case, repeats or bench.repeats, say, ways)
     return rows
 
 
@@ -142,12 +147,12 @@ def record(name: str, rows: list[dict[str, Any]], folder: Path | None = None) ->
 
 
 def _measure(
-    path: Path, bench: Bench, case: str, repeats: int, say: Callable[[str], None]
+    path: Path, bench: Bench, case: str, repeats: int, say: Callable[[str], None], ways: list[str]
 ) -> list[dict[str, Any]]:
     """One case: all ways prepared and warmed up one after the other, then timed in turns."""
     with contextlib.ExitStack() as stack:
         workers = {}
-        for way in bench.ways:
+        for way in ways:
             say(f"{bench.name} {case}: preparing {way}")
             worker = stack.enter_context(_Worker(path, case, way))
             skipped = worker.ask()["skip"]
@@ -259,7 +264,7 @@ def _work(path: str, case: str, way: str, answers: TextIO) -> None:
         runtime.start(seed=0)
     with _peak_memory() as peak:
         try:
-            call = bench.ways[way](bench.cases[case])
+            call = {**bench.ways, **bench.full}[way](bench.cases[case])
             call()
         except Skip as reason:
             answer(skip=str(reason) or "no reason given")

@@ -5,6 +5,7 @@
 - `all_cnn_faults`: what Mate Labs' program does (`course train allcnn --recipe matelabs`), and the same with
   each of its faults undone alone, three seeds each.
 - `all_cnn_augment`: the short recipe with and without flips and shifts, two seeds each.
+- `all_cnn_starts`: three ways to draw the first weights, one seed.
 - `all_cnn_variants`: the paper's four networks, one seed.
 
 Each training is a run of the recipe in a folder of its own below --out, with a checkpoint after every epoch:
@@ -73,9 +74,18 @@ BARE = Recipe(
     **{"schedule": "constant", "dropout": (0.0, 0.2), "norm": "none", "hold_out": True},
 )
 VARIANTS = changed(BARE, {title: {"variant": name} for name, title in all_cnn.TITLES.items()})
+STARTS = changed(
+    replace(BARE, pictures=10_000, rate=0.02, padding="same"),
+    {
+        "He et al.": {},
+        "Keras's default": {"initializer": "glorot_uniform"},
+        "PyTorch's kernels": {"initializer": "pytorch"},
+    },
+)
 STUDIES = {
     "all_cnn_faults": Study(FAULTS, 1000, 3, "Mate Labs' program, each fault undone alone"),
     "all_cnn_augment": Study(AUGMENT, 1000, 2, "a quarter of the width, with flips and shifts and without"),
+    "all_cnn_starts": Study(STARTS, 4000, 1, "half width, three initializations"),
     "all_cnn_variants": Study(VARIANTS, 5000, 1, "half width, four networks"),
 }
 

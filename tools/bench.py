@@ -18,6 +18,7 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")] = False,
     case: Annotated[list[str] | None, typer.Option(help="Only this case; can be repeated.")] = None,
     repeats: Annotated[int | None, typer.Option(min=1, help="Timed runs of each way.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Slow ways and other libraries as well.")] = False,
 ) -> None:
     """Time and memory of a heavy routine beside the usual way to write it, in one run.
 
@@ -33,7 +34,8 @@ def bench(
         _list(as_json)
         return
     with notes.status(f"bench {name}") as status:
-        rows = harness.run(harness.FOLDER / f"{name}.py", case, repeats, say=lambda line: status.update(line))
+        path = harness.FOLDER / f"{name}.py"
+        rows = harness.run(path, case, repeats, say=lambda line: status.update(line), full=full)
     if not case and not repeats:
         path = harness.record(name, rows)
         notes.print(f"Recorded in {path}")

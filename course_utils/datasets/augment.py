@@ -107,3 +107,29 @@ def enlarge(images: np.ndarray, size: int) -> np.ndarray:
     matrix = axis_matrices(centre[:1], extent[:1], size, source, np.zeros(1))
     matrices = np.broadcast_to(matrix, (n, size, source))
     return resample(images, matrices, matrices)
+
+
+def disturbed(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Small pictures made harder: other colours, a piece of another picture, something in front.
+
+    Args:
+        images: uint8 (N, S, S, 3) RGB, such as `scenes.thumbnails` makes.
+        rng: all randomness comes from here.
+
+    Returns:
+        uint8 (N, S, S, 3). Every channel has another gain, a third of the pictures are grey; then come, at
+        random places, a square from another of the pictures, a third as wide, and a plain rectangle.
+    """
+    n, size = images.shape[:2]
+    tinted = np.asarray(images, np.float32) * rng.uniform(0.5, 1.3, (n, 1, 1, 3)).astype(np.float32)
+    grey = tinted.mean(axis=-1, keepdims=True)
+    out = np.where(rng.random((n, 1, 1, 1)) < 1 / 3, grey, tinted)
+    out = np.clip(out + rng.uniform(-30, 30, (n, 1, 1, 1)), 0, 255).astype(np.uint8)
+    piece, others, clean = round(size / 3), rng.permutation(n), out.copy()
+    for i in range(n):
+        row, column, y, x = rng.integers(0, size - piece + 1, 4)
+        out[i, y : y + piece, x : x + piece] = clean[others[i], row : row + piece, column : column + piece]
+        height, width = rng.integers(size // 8, size // 2, 2)
+        y, x = rng.integers(0, size - height + 1), rng.integers(0, size - width + 1)
+        out[i, y : y + height, x : x + width] = rng.integers(0, 256, 3)
+    return out

@@ -1,50 +1,17 @@
-"""Exercises of notebook 06: striding's price, the averaging head, shared gradients, six bugs, a choice."""
+"""Exercises of notebook 06: striding, the averaging head, shared gradients, a choice, silent faults."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from course_utils.exercises.frame import (
-    Exercise,
-    Mistake,
-    array,
-    call,
-    expect,
-    match,
-    number,
-    to_numpy,
-)
+from course_utils.exercises.frame import Exercise, Mistake, expect, to_numpy
 
 # --- 06.1 ----------------------------------------------------------------------------------------------
 
 FIRST, SECOND = 9 * 96 * 96 + 96, 9 * 192 * 192 + 192
-
-
-def check_added(answer: Any) -> None:
-    given = number(answer)
-    mistakes = {
-        "A pooling has no weights, so what takes its place can't make the network smaller or leave it equal: "
-        "count the new layers.": 0,
-        "That is what the document says, with its sign: fewer. The new layers have weights, the poolings "
-        "that they replace had none.": -(FIRST + SECOND),
-        "That is the first of the two layers; there is another one, from 192 maps to 192.": FIRST,
-        "That is the second of the two layers; there is another one, from 96 maps to 96.": SECOND,
-        "The biases are missing: one for each filter of the new layers.": 9 * (96**2 + 192**2),
-        "That is the whole of All-CNN-C. By how much is it larger than Model C?": 1_369_738,
-        "That is the whole of Model C. By how much is All-CNN-C larger?": 954_730,
-        "A kernel has 3 by 3 places, nine; you count three.": 3 * (96**2 + 192**2) + 288,
-        "The second new layer takes 192 maps and gives 192; you count 96 coming in.": FIRST
-        + 9 * 96 * 192
-        + 192,
-    }
-    otherwise = (
-        f"It should be more than 400,000; you have {given:,.0f}. A 3x3 convolution from a maps to b maps has "
-        "9 a b weights and b biases."
-    )
-    match(given, FIRST + SECOND, mistakes, otherwise, within=0.4)
-
 
 ADDED = Exercise(
     id="06.1",
@@ -52,22 +19,26 @@ ADDED = Exercise(
     name="added",
     hint="Two layers are new: 3x3 from 96 maps to 96, and from 192 to 192. Weights and biases of both.",
     after="83,040 and 331,968: striding costs parameters. It saves a kind of layer.",
-    check=check_added,
     solution="added = (9 * 96 * 96 + 96) + (9 * 192 * 192 + 192)",
-    wrong=lambda: {
-        "can't make the network smaller": 0,
-        "with its sign": -415_008,
-        "the first of the two": 83_040,
-        "the second of the two": 331_968,
-        "biases are missing": 414_720,
-        "the whole of All-CNN-C": 1_369_738,
-        "the whole of Model C": 954_730,
-        "you count three": 138_528,
-        "96 coming in": 249_120,
-        "more than 400,000": 96 + 192,
-        "should be one number": [83_040, 331_968],
+    mistakes={
+        "A pooling has no weights, so what takes its place can't make the network smaller or leave it equal: "
+        "count the new layers.": 0,
+        "That is what the article says, with its sign: fewer. The new layers have weights, the poolings "
+        "that they replace had none.": -(FIRST + SECOND),
+        "That is the first of the two layers; there is another one, from 192 maps to 192.": FIRST,
+        "That is the second of the two layers; there is another one, from 96 maps to 96.": SECOND,
+        "The biases are missing: one for each filter of the new layers.": 9 * (96**2 + 192**2),
+        "One bias too many for each layer, or a few: a layer has as many as filters.": FIRST + SECOND + 2,
+        "That is the whole of All-CNN-C. By how much is it larger than Model C?": 1_369_738,
+        "That is the whole of Model C. By how much is All-CNN-C larger?": 954_730,
+        "A kernel has 3 by 3 places, nine; you count three.": 3 * (96**2 + 192**2) + 288,
+        "A kernel reaches through all maps that come in: 9 times 96 for each filter, not 9.": 10 * (96 + 192),
+        "The second new layer takes 192 maps and gives 192; you count 96 coming in.": (
+            FIRST + 9 * 96 * 192 + 192
+        ),
+        "The first new layer takes 96 maps, not the 3 colours of the picture.": 9 * 3 * 96 + 96 + SECOND,
     },
-    right=lambda: [415_008, np.int64(83_040 + 331_968), 415_008.0],
+    right=[415_008, np.int64(83_040 + 331_968), 415_008.0, np.float32(415_008)],
 )
 
 # --- 06.2 ----------------------------------------------------------------------------------------------
@@ -79,54 +50,24 @@ def head(maps):
     return scores / scores.sum()
 
 
+def some_maps(random: np.random.Generator) -> Iterator[tuple[np.ndarray]]:
+    for height, width in ((6, 8), (3, 5), (9, 4)):
+        yield (random.normal(0, 2, (height, width, 10)) + random.normal(0, 1.5, 10),)
+    yield (random.normal(-3, 2, (5, 5, 10)).astype(np.float32),)
+
+
 def _softmax(values: np.ndarray, axis: int | None = None) -> np.ndarray:
     scores = np.exp(values - values.max(axis=axis, keepdims=True))
     return scores / scores.sum(axis=axis, keepdims=True)
 
 
-def check_head(answer: Any) -> None:
-    maps = np.random.default_rng(0).normal(0, 2, (6, 8, 10))
-    given = array(call(answer, maps), None, "The result")
-    expect(
-        given.ndim != 3,
-        f"The result has shape {given.shape}: an answer at every place. Average over the places first.",
-    )
-    expect(
-        given.shape == (10,), f"The result has shape {given.shape}; (10,) is asked for, one number a class."
-    )
-    mean = maps.mean(axis=(0, 1))
-    mistakes = {
-        "These are the averages. The softmax is missing: they are no probabilities yet.": mean,
-        "Averages of exponentials: take the mean of the maps first, then the softmax of the ten means.": (
-            _softmax(maps, -1).mean(axis=(0, 1))
-        ),
-        "That is the largest value of each map, as a pooling would take it. The net averages.": _softmax(
-            maps.max(axis=(0, 1))
-        ),
-        "You add the places up without dividing by their number, so the answer is far too sure of itself.": (
-            _softmax(maps.sum(axis=(0, 1)))
-        ),
-        "Exponentials without dividing by their sum: probabilities add up to 1.": np.exp(mean),
-        "Divided by their sum without the exponential: some of these are negative or above 1.": mean
-        / mean.sum(),
-        "Only the place in the middle has a say; all places are averaged.": _softmax(maps[3, 4]),
-        "Only the place in the corner has a say; all places are averaged.": _softmax(maps[0, 0]),
-    }
-    match(
-        given,
-        head(maps),
-        mistakes,
-        f"Your first value is {given[0]:.3f}; it should be {head(maps)[0]:.3f}.",
-        1e-6,
-    )
-    large = array(call(answer, maps + 1000), (10,), "The result")
-    match(
-        large,
-        head(maps),
-        {},
-        "Right here, but maps that are larger by 1000 everywhere must give the same answer.",
-        1e-6,
-    )
+def _of(pick: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """The softmax of ten numbers that something other than the mean makes of the maps."""
+    return lambda maps: _softmax(pick(maps))
+
+
+def _mean(maps: np.ndarray) -> np.ndarray:
+    return maps.mean(axis=(0, 1))
 
 
 HEAD = Exercise(
@@ -134,26 +75,68 @@ HEAD = Exercise(
     title="average instead of dense",
     name="head",
     hint="`maps.mean(axis=(0, 1))` gives ten numbers. Softmax: exponentials, divided by their sum.",
-    after="No weights at all, and it takes maps of any size. Subtracting the largest keeps exp finite.",
-    check=check_head,
+    after="No weights at all, and it takes maps of any size. Subtracting the largest first keeps exp finite.",
     solution=head,
-    wrong=lambda: {
-        "The softmax is missing": lambda maps: maps.mean(axis=(0, 1)),
-        "Averages of exponentials": lambda maps: _softmax(maps, -1).mean(axis=(0, 1)),
-        "as a pooling would": lambda maps: _softmax(maps.max(axis=(0, 1))),
-        "far too sure of itself": lambda maps: _softmax(maps.sum(axis=(0, 1))),
-        "without dividing by their sum": lambda maps: np.exp(maps.mean(axis=(0, 1))),
-        "without the exponential": lambda maps: maps.mean(axis=(0, 1)) / maps.mean(axis=(0, 1)).sum(),
-        "in the middle": lambda maps: _softmax(maps[maps.shape[0] // 2, maps.shape[1] // 2]),
-        "in the corner": lambda maps: _softmax(maps[0, 0]),
-        "an answer at every place": lambda maps: _softmax(maps, -1),
-        "has shape (6, 8)": lambda maps: maps.mean(axis=-1),
-        "it should be": lambda maps: np.full(10, 0.1),
-        "values that are not finite": lambda maps: np.full(10, np.nan),
+    inputs=some_maps,
+    mistakes={
+        "These are the averages. The softmax is missing: they are no probabilities yet.": _mean,
+        "Averages of exponentials: take the mean of the maps first, then the softmax of the ten means.": (
+            lambda maps: _softmax(maps, -1).mean(axis=(0, 1))
+        ),
+        "Exponentials before the mean: take the mean of the maps first.": lambda maps: (
+            np.exp(maps).mean(axis=(0, 1)) / np.exp(maps).mean(axis=(0, 1)).sum()
+        ),
+        "That is the largest value of each map, as a pooling would take it. The net averages.": _of(
+            lambda maps: maps.max(axis=(0, 1))
+        ),
+        "You add the places up without dividing by their number, so the answer is far too sure of itself.": (
+            _of(lambda maps: maps.sum(axis=(0, 1)))
+        ),
+        "Divided by 36, the places of a picture of 32 by 32; maps of another size have others.": _of(
+            lambda maps: maps.sum(axis=(0, 1)) / 36
+        ),
+        "Exponentials without dividing by their sum: probabilities add up to 1.": lambda maps: np.exp(
+            _mean(maps)
+        ),
+        "Divided by their sum without the exponential: some of these are negative or above 1.": (
+            lambda maps: _mean(maps) / _mean(maps).sum()
+        ),
+        "Divided by the largest: probabilities add up to 1, so divide by the sum.": lambda maps: np.exp(
+            _mean(maps) - _mean(maps).max()
+        ),
+        "That is the logarithm of the probabilities.": lambda maps: np.log(head(maps)),
+        "A sigmoid judges each class for itself; a softmax shares one unit among all ten.": lambda maps: (
+            1 / (1 + np.exp(-_mean(maps)))
+        ),
+        "A ReLU came before the average; the maps go in as they are.": _of(
+            lambda maps: _mean(np.maximum(maps, 0))
+        ),
+        "The median is another middle; the mean is asked for.": _of(lambda maps: np.median(maps, (0, 1))),
+        "Only the place in the middle has a say; all places are averaged.": _of(
+            lambda maps: maps[maps.shape[0] // 2, maps.shape[1] // 2]
+        ),
+        "Only the place in the corner has a say; all places are averaged.": _of(lambda maps: maps[0, 0]),
+        "The sign is turned: the class with the largest mean is the likeliest.": _of(
+            lambda maps: -_mean(maps)
+        ),
+        "That is an answer at every place. Average over the places first.": lambda maps: _softmax(maps, -1),
+        "You average over the ten classes; average over height and width, the first two axes.": (
+            lambda maps: maps.mean(axis=-1)
+        ),
+        "Only one of the two directions is averaged.": lambda maps: _softmax(maps.mean(axis=0), -1),
+        "A softmax over the whole is one answer for all places together; average first.": lambda maps: (
+            _softmax(maps)
+        ),
+        "The name of the class is not asked for: return all ten probabilities.": lambda maps: int(
+            _mean(maps).argmax()
+        ),
     },
-    right=lambda: [
-        lambda maps: _softmax(maps.reshape(-1, 10).mean(axis=0)),
-        lambda maps: np.exp(maps.mean((0, 1)) - np.logaddexp.reduce(maps.mean((0, 1)))),
+    right=[
+        lambda maps: np.exp(maps.mean((0, 1))) / np.exp(maps.mean((0, 1))).sum(),
+        lambda maps: _softmax(maps.reshape(-1, 10).mean(axis=0)).astype(np.float32),
+        lambda maps: np.exp(maps.mean(1).mean(0) - np.logaddexp.reduce(maps.mean((0, 1)))),
+        lambda maps: _softmax(np.float32(maps).mean((0, 1))),
+        lambda maps: list(head(maps)),
     ],
 )
 
@@ -165,31 +148,26 @@ def together(gradients, counts):
     return total / sum(counts)
 
 
-def check_together(answer: Any) -> None:
-    rng = np.random.default_rng(0)
-    gradients, counts = [rng.normal(size=(3, 2)) for _ in range(3)], [32, 32, 8]
-    given = array(call(answer, gradients, counts), None, "The result")
-    expect(
-        given.shape == (3, 2),
-        f"The result has shape {given.shape}; a gradient has the shape of the weights, here (3, 2).",
-    )
-    weighed = [count * gradient for count, gradient in zip(counts, gradients, strict=True)]
-    mistakes = {
-        "A plain mean: the device with 8 pictures is heard as loudly as one with 32.": sum(gradients) / 3,
-        "A plain sum: with more devices the steps would grow.": sum(gradients),
-        "Each gradient is weighed by its number of pictures; now divide by all of them.": sum(weighed),
-        "Divided by the number of devices; divide by the number of pictures.": sum(weighed) / 3,
-        "That is the first device alone; the work of the others is lost.": gradients[0],
-        "Weighed the wrong way round: the device with the fewest pictures is heard most.": (
-            sum(g / c for g, c in zip(gradients, counts, strict=True)) / sum(1 / c for c in counts)
-        ),
-        "Divided by the largest part; divide by the number of all pictures.": sum(weighed) / 32,
-        "The gradient points the other way: the optimizer subtracts it, you need not.": -together(
-            gradients, counts
-        ),
-    }
-    right = together(gradients, counts)
-    match(given, right, mistakes, f"Your first value is {given[0, 0]:.4f}; it should be {right[0, 0]:.4f}.")
+def shares(random: np.random.Generator) -> Iterator[tuple[list[np.ndarray], list[int]]]:
+    for shape, counts in [
+        ((3, 2), [32, 32, 8]),
+        ((5,), [7, 20]),
+        ((3, 3, 2, 4), [16, 4, 12, 9]),
+        ((4, 3), [5, 5, 5, 5, 5]),
+        ((2, 6), [3, 40, 11]),
+    ]:
+        yield [random.normal(0.5, 1, shape) for _ in counts], counts
+
+
+def _weighed(gradients: list[np.ndarray], counts: list[int]) -> Any:
+    return sum(count * gradient for count, gradient in zip(counts, gradients, strict=True))
+
+
+def overwrites(gradients: list[np.ndarray], counts: list[int]) -> Any:
+    """The right result, made in the arrays that were given."""
+    for gradient, count in zip(gradients, counts, strict=True):
+        gradient *= count
+    return sum(gradients) / sum(counts)
 
 
 TOGETHER = Exercise(
@@ -198,102 +176,63 @@ TOGETHER = Exercise(
     name="together",
     hint="Each device's gradient is a mean over its own pictures. Make sums of the means, add, divide once.",
     after="With equal parts this is the plain mean: all that data parallelism is.",
-    check=check_together,
     solution=together,
-    wrong=lambda: {
-        "heard as loudly": lambda gradients, counts: np.mean(gradients, axis=0),
-        "the steps would grow": lambda gradients, counts: np.sum(gradients, axis=0),
-        "now divide by all of them": lambda gradients, counts: sum(
-            c * g for c, g in zip(counts, gradients, strict=True)
+    inputs=shares,
+    mistakes={
+        "A plain mean: a device with few pictures is heard as loudly as one with many.": (
+            lambda gradients, counts: np.mean(gradients, axis=0)
         ),
-        "Divided by the number of devices": lambda gradients, counts: (
-            sum(c * g for c, g in zip(counts, gradients, strict=True)) / len(counts)
+        "A plain sum: with more devices the steps would grow.": lambda gradients, counts: np.sum(
+            gradients, axis=0
         ),
-        "the first device alone": lambda gradients, counts: gradients[0],
-        "the wrong way round": lambda gradients, counts: np.average(
-            gradients, axis=0, weights=1 / np.array(counts)
+        "Each gradient is weighed by its number of pictures; now divide by all of them.": _weighed,
+        "Divided by the number of devices; divide by the number of pictures.": lambda gradients, counts: (
+            _weighed(gradients, counts) / len(counts)
         ),
-        "Divided by the largest part": lambda gradients, counts: (
-            sum(c * g for c, g in zip(counts, gradients, strict=True)) / max(counts)
+        "Divided by the largest part; divide by the number of all pictures.": lambda gradients, counts: (
+            _weighed(gradients, counts) / max(counts)
         ),
-        "points the other way": lambda gradients, counts: -np.average(gradients, axis=0, weights=counts),
-        "has the shape of the weights": lambda gradients, counts: np.average(
-            [g.mean() for g in gradients], weights=counts
+        "That is the first device alone; the work of the others is lost.": lambda gradients, counts: (
+            gradients[0]
         ),
-        "it should be": lambda gradients, counts: gradients[0] * 0,
-        "stopped": lambda gradients, counts: gradients / counts,
+        "That is the last device alone; add the devices up.": lambda gradients, counts: gradients[-1],
+        "That is the device with the most pictures alone.": lambda gradients, counts: gradients[
+            int(np.argmax(counts))
+        ],
+        "Weighed the wrong way round: the device with the fewest pictures is heard most.": (
+            lambda gradients, counts: np.average(gradients, axis=0, weights=1 / np.array(counts))
+        ),
+        "The counts were squared: weigh by the number of pictures itself.": lambda gradients, counts: (
+            np.average(gradients, axis=0, weights=np.square(counts))
+        ),
+        "The counts are in the wrong order: each gradient goes with its own.": lambda gradients, counts: (
+            together(gradients[::-1], counts)
+        ),
+        "Only the first two devices are counted; there may be more.": lambda gradients, counts: together(
+            gradients[:2], counts[:2]
+        ),
+        "The last device is left out.": lambda gradients, counts: together(gradients[:-1], counts[:-1]),
+        "Divided by the batch of 32 that each device was meant to have; divide by the counts.": (
+            lambda gradients, counts: _weighed(gradients, counts) / (32 * len(counts))
+        ),
+        "The gradient points the other way: the optimizer subtracts it, you need not.": (
+            lambda gradients, counts: -together(gradients, counts)
+        ),
+        "One number for all: a gradient has the shape of the weights.": lambda gradients, counts: np.average(
+            [gradient.mean() for gradient in gradients], weights=counts
+        ),
+        "The gradients stand beside each other, weighed; add them up.": lambda gradients, counts: (
+            np.array([g * c for g, c in zip(gradients, counts, strict=True)]) / sum(counts)
+        ),
+        "writes into the array that it is given": overwrites,
     },
-    right=lambda: [
+    right=[
         lambda gradients, counts: np.average(gradients, axis=0, weights=counts),
         lambda gradients, counts: np.tensordot(np.array(counts) / np.sum(counts), np.array(gradients), 1),
-    ],
-)
-
-# --- 06.4 ----------------------------------------------------------------------------------------------
-
-MISSED = {
-    3: "One is in how the data are read: a pixel is still a number up to 255 when it reaches the network.",
-    7: "One is in the network's first layer: which of its three numbers is the count of colours?",
-    11: "One is in the network, between two convolutions: what follows the strided one, and what not?",
-    19: "One is where the model is compiled: look for what line 18 made.",
-    21: "One is in the training: which pictures decide what the best state is, and which report it?",
-    22: "One is at the end: which object is saved there, the network or what line 16 has put around it?",
-}
-FINE = {
-    16: "Line 16 is no mistake in itself: to share the batch is what was wanted. What becomes of it later?",
-    18: "Line 18 is fine: these settings are sensible. Is the object used?",
-    20: "Line 20 is careless, it watches one quantity and names files by another, but it breaks nothing.",
-}
-
-
-def check_bugs(answer: Any) -> None:
-    given = to_numpy(sorted(answer) if isinstance(answer, (set, frozenset)) else answer)
-    if given is None or given.dtype.kind not in "iu" or given.ndim != 1:
-        raise Mistake("A list of line numbers is asked for, such as [1, 2].")
-    lines = {int(line) for line in given}
-    odd = sorted(lines - set(range(1, 23)))
-    expect(not odd, f"There is no line {odd[0] if odd else 0}: they go from 1 to 22.")
-    for line in sorted(lines - set(MISSED)):
-        raise Mistake(
-            FINE.get(line, f"Line {line} does what it should. {len(lines & set(MISSED))} are right.")
-        )
-    missing = [line for line in MISSED if line not in lines]
-    if missing:
-        left = "One bug is" if len(missing) == 1 else f"{len(missing)} bugs are"
-        raise Mistake(f"{left} left. {MISSED[missing[0]]}")
-
-
-def _without(line: int) -> list[int]:
-    return [each for each in MISSED if each != line]
-
-
-BUGS = Exercise(
-    id="06.4",
-    title="six bugs of 2016",
-    name="bugs",
-    hint="Data, first layer, between two layers, compile, training, saving: one each. None raises an error.",
-    after="Some cost a little accuracy, some all of it; the next cells measure which.",
-    check=check_bugs,
-    solution="bugs = [3, 7, 11, 19, 21, 22]",
-    wrong=lambda: {
-        "how the data are read": _without(3),
-        "the network's first layer": _without(7),
-        "what follows the strided one": _without(11),
-        "look for what line 18 made": _without(19),
-        "which pictures decide": _without(21),
-        "which object is saved": _without(22),
-        "5 bugs are left": [3],
-        "Line 20 is careless": [*MISSED, 20],
-        "these settings are sensible": [*MISSED, 18],
-        "to share the batch": [*MISSED, 16],
-        "does what it should": [*MISSED, 14],
-        "There is no line 23": [*MISSED, 23],
-        "A list of line numbers": "3, 7, 11",
-    },
-    right=lambda: [
-        {22, 21, 19, 11, 7, 3},
-        (22, 3, 7, 11, 19, 21, 21),
-        np.array([3, 7, 11, 19, 21, 22]),
+        lambda gradients, counts: sum(
+            gradients.pop() * (counts[len(gradients)] / sum(counts)) for _ in range(len(counts))
+        ),
+        lambda gradients, counts: together([np.float32(g) for g in gradients], counts),
     ],
 )
 
@@ -305,39 +244,32 @@ def choose(validation, test):
     return epoch, test[epoch]
 
 
-def check_choose(answer: Any) -> None:
-    validation = np.array([0.30, 0.52, 0.61, 0.58, 0.66, 0.64, 0.63])
-    test = np.array([0.31, 0.50, 0.62, 0.67, 0.60, 0.65, 0.59])
-    result = call(answer, validation, test)
-    plain = to_numpy(result)
-    expect(
-        plain is not None and plain.shape == (2,),
-        "Two things are asked for: return epoch, accuracy.",
-    )
-    epoch, reported = (
-        number(each, what) for each, what in zip(result, ("The epoch", "The accuracy"), strict=True)
-    )
-    mistakes = {
-        "The epoch was chosen on the test pictures. Whoever judges at the end must not choose.": (3, 0.67),
-        "The epoch is right, but its validation accuracy is what it was chosen by, and too good. Report the "
-        "test accuracy.": (4, 0.66),
-        "That is the last epoch. It needs no choice, but the validation pictures know better.": (
-            6,
-            0.59,
-        ),
-        "The epoch is right, the accuracy is the best on the test pictures, of another epoch.": (4, 0.67),
-        "Epochs count from 0 here, as in the list.": (5, 0.60),
-        "That is the lowest; an accuracy should be high.": (0, 0.31),
-        "Both lists were averaged: the test pictures have a say in the choice again.": (
-            int(np.argmax(validation + test)),
-            test[np.argmax(validation + test)],
-        ),
-    }
-    match(
-        np.array([epoch, reported]),
-        (4, 0.60),
-        {text: pair for text, pair in mistakes.items() if pair != (4, 0.60)},
-        f"You have epoch {epoch:.0f} and {reported:.2f}; it should be 4 and 0.60.",
+def two_curves(random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Accuracies of which the best validation, the best test and the last epoch are all different."""
+    for length, best, other in ((7, 4, 2), (9, 1, 6), (5, 3, 0), (8, 0, 5)):
+        while True:
+            validation = random.permutation(np.linspace(0.31, 0.7, length).round(3))
+            test = random.permutation(np.linspace(0.3, 0.68, length).round(3))
+            both = int(np.argmax(validation + test))
+            if (validation.argmax(), test.argmax()) == (best, other) and both not in (best, other):
+                break
+        yield validation, test
+
+
+def pair(value: Any) -> np.ndarray:
+    """The answer as [epoch, accuracy]."""
+    plain = to_numpy(value)
+    if plain is None or plain.shape != (2,) or plain.dtype.kind not in "iuf":
+        raise Mistake("Two things are asked for: return epoch, accuracy.")
+    expect(np.isfinite(plain).all(), "One of the two is not finite.")
+    return plain
+
+
+def _at(pick: Callable[[np.ndarray, np.ndarray], Any], shift: int = 0) -> Callable[..., Any]:
+    """An epoch chosen in some way, and the test accuracy there."""
+    return lambda validation, test: (
+        int(pick(validation, test)) + shift,
+        test[int(pick(validation, test))],
     )
 
 
@@ -346,24 +278,130 @@ CHOOSE = Exercise(
     title="an honest choice",
     name="choose",
     hint="`np.argmax(validation)` is the epoch. The test accuracy is only read off, there.",
-    after="Three parts: one to train, one to choose, one to report. The document's heading promised them.",
-    check=check_choose,
+    after="Three parts: one to train, one to choose, one to report. The article's heading promised them.",
     solution=choose,
-    wrong=lambda: {
-        "must not choose": lambda v, t: (int(np.argmax(t)), t.max()),
-        "what it was chosen by": lambda v, t: (int(np.argmax(v)), v.max()),
-        "That is the last epoch": lambda v, t: (len(t) - 1, t[-1]),
-        "of another epoch": lambda v, t: (int(np.argmax(v)), t.max()),
-        "count from 0": lambda v, t: (int(np.argmax(v)) + 1, t[np.argmax(v)]),
-        "That is the lowest": lambda v, t: (int(np.argmin(v)), t[np.argmin(v)]),
-        "have a say in the choice": lambda v, t: (int(np.argmax(v + t)), t[np.argmax(v + t)]),
-        "Two things": lambda v, t: int(np.argmax(v)),
-        "it should be 4 and 0.60": lambda v, t: (2, t[2]),
+    inputs=two_curves,
+    read=pair,
+    mistakes={
+        "The epoch was chosen on the test pictures. Whoever judges at the end must not choose.": _at(
+            lambda v, t: np.argmax(t)
+        ),
+        "The epoch is right, but its validation accuracy is what it was chosen by, and too good. Report the "
+        "test accuracy.": lambda v, t: (int(np.argmax(v)), v.max()),
+        "That is the last epoch. It needs no choice, but the validation pictures know better.": _at(
+            lambda v, t: len(t) - 1
+        ),
+        "The epoch is right, the accuracy is the best on the test pictures, of another epoch.": (
+            lambda v, t: (int(np.argmax(v)), t.max())
+        ),
+        "The epoch is right, the accuracy is the mean over all epochs.": lambda v, t: (
+            int(np.argmax(v)),
+            t.mean(),
+        ),
+        "The epoch is right, the accuracy is that of the last one.": lambda v, t: (int(np.argmax(v)), t[-1]),
+        "Epochs count from 0 here, as in the list.": _at(lambda v, t: np.argmax(v), 1),
+        "That is the lowest; an accuracy should be high.": _at(lambda v, t: np.argmin(v)),
+        "Both lists were averaged: the test pictures have a say in the choice again.": _at(
+            lambda v, t: np.argmax(v + t)
+        ),
+        "The two are exchanged: first the epoch, then the accuracy.": lambda v, t: choose(v, t)[::-1],
+        "The two lists are exchanged: the first one chooses, the second one reports.": lambda v, t: choose(
+            t, v
+        ),
+        "Two things are asked for": lambda v, t: int(np.argmax(v)),
     },
-    right=lambda: [
+    right=[
         lambda v, t: (list(v).index(max(v)), t[list(v).index(max(v))]),
         lambda v, t: [v.argmax(), t[v.argmax()]],
+        lambda v, t: np.array(choose(v, t)),
+        lambda v, t: (e := max(range(len(v)), key=lambda i: v[i]), float(t[e])),
     ],
 )
 
-EXERCISES = (ADDED, HEAD, TOGETHER, BUGS, CHOOSE)
+# --- 06.6 ----------------------------------------------------------------------------------------------
+
+SILENT = {
+    9: "One is in the network, between two convolutions: what follows the strided one, and what not?",
+    16: "One is where the model is compiled: look for what line 15 made.",
+    17: "One is in how the pictures are prepared: how large is a pixel when it reaches the network?",
+    20: "One is in the training: which pictures decide what the best state is, and which report it?",
+    22: "One is at the end: which object is saved there, the network or what line 14 has put around it?",
+}
+LOUD = {
+    3: "Line 3 has a fault, but it is not silent: Y_test is missing, and line 20 stops. Python said so.",
+    5: "Line 5 is not silent: with channels last, 3 rows and 32 channels stop with an error of the shapes.",
+    14: "Line 14 is not silent: make_parallel stops. And to share a batch is no fault in itself.",
+}
+FINE = {
+    15: "Line 15 is fine: these settings are sensible. Is the object used?",
+    18: "Line 18 moves the pictures by a tenth, as was wanted. It changes no other thing.",
+    19: "Line 19 is careless, it watches one quantity and names files by another, but it breaks nothing.",
+}
+
+
+def check_faults(answer: Any) -> None:
+    if isinstance(answer, dict):
+        answer = list(answer)
+    plain = to_numpy(sorted(answer, key=str) if isinstance(answer, (set, frozenset)) else answer)
+    expect(
+        plain is not None and plain.dtype.kind in "iuf" and plain.ndim == 1 and plain.size,
+        "A list of line numbers is asked for, such as [1, 2].",
+    )
+    assert plain is not None
+    expect((plain == np.rint(plain)).all(), "Lines have whole numbers.")
+    lines = {int(line) for line in plain}
+    odd = sorted(lines - set(range(1, 23)))
+    expect(not odd, f"There is no line {odd[0] if odd else 0}: they go from 1 to 22.")
+    for line in sorted(lines - set(SILENT)):
+        right = len(lines & set(SILENT))
+        raise Mistake(
+            LOUD.get(line)
+            or FINE.get(line)
+            or f"Line {line} does what it should. {right} of yours are right."
+        )
+    missing = [line for line in SILENT if line not in lines]
+    if missing:
+        left = "One fault is" if len(missing) == 1 else f"{len(missing)} faults are"
+        raise Mistake(f"{left} left. {SILENT[missing[0]]}", close=len(missing) == 1)
+
+
+def _without(line: int) -> list[int]:
+    return [each for each in SILENT if each != line]
+
+
+FAULTS = Exercise(
+    id="06.6",
+    title="five silent faults",
+    name="faults",
+    hint="Between two layers, compiling, preparing the pictures, training, saving: one each.",
+    after="None of them raises an error; what each costs was measured, below.",
+    check=check_faults,
+    solution="faults = [9, 16, 17, 20, 22]",
+    wrong=lambda: {
+        "what follows the strided one": _without(9),
+        "look for what line 15 made": _without(16),
+        "how large is a pixel": _without(17),
+        "which pictures decide": _without(20),
+        "which object is saved": _without(22),
+        "4 faults are left": [9],
+        "Line 19 is careless": [*SILENT, 19],
+        "these settings are sensible": [*SILENT, 15],
+        "moves the pictures by a tenth": [*SILENT, 18],
+        "Y_test is missing": [*SILENT, 3],
+        "with channels last": [*SILENT, 5],
+        "make_parallel stops": [*SILENT, 14],
+        "does what it should": [*SILENT, 12],
+        "There is no line 23": [*SILENT, 23],
+        "whole numbers": [9.5, 16, 17, 20, 22],
+        "A list of line numbers": "9, 16, 17",
+    },
+    right=lambda: [
+        {22, 20, 17, 16, 9},
+        (22, 9, 16, 17, 20, 20),
+        np.array([9, 16, 17, 20, 22]),
+        [9.0, 16.0, 17.0, 20.0, 22.0],
+        dict.fromkeys(SILENT, "why"),
+    ],
+)
+
+EXERCISES = (ADDED, HEAD, TOGETHER, CHOOSE, FAULTS)

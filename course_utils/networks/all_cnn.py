@@ -43,11 +43,12 @@ VARIANTS: dict[str, list[tuple[str, int, int, int] | str]] = {
     ],
 }
 TITLES = {"c": "Model C", "strided": "Strided-CNN-C", "convpool": "ConvPool-CNN-C", "all": "All-CNN-C"}
-PYTORCH_DEFAULT = {
+PYTORCH_KERNELS = {
     "class_name": "VarianceScaling",
     "config": {"scale": 1 / 3, "mode": "fan_in", "distribution": "uniform"},
 }
-"""PyTorch's default for convolutions: a sixth of the variance that He et al. (2015) give a ReLU layer."""
+"""As PyTorch draws the kernels of convolutions: a sixth of the variance that He et al. (2015) give a ReLU
+layer. (It draws biases at random, too; here they start at zero.)"""
 
 
 def strided(variant: str) -> tuple[str, ...]:

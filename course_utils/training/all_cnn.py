@@ -46,7 +46,7 @@ class Recipe(training.Recipe):
         nesterov: look ahead with the momentum.
         dropout: on the picture, and after each reduction.
         norm: in training: batch, folded into the convolutions afterwards, or none.
-        initializer: of the kernels: he_normal or glorot_uniform.
+        initializer: of the kernels: he_normal, glorot_uniform (Keras's default) or pytorch.
         padding: of the seventh convolution: valid or same.
         strided_relu: a ReLU after the strided convolutions.
         last_relu: a ReLU after the last convolution.
@@ -69,7 +69,7 @@ class Recipe(training.Recipe):
     nesterov: bool = True
     dropout: tuple[float, float] = (0.0, 0.1)
     norm: Literal["batch", "none"] = "batch"
-    initializer: Literal["he_normal", "glorot_uniform"] = "he_normal"
+    initializer: Literal["he_normal", "glorot_uniform", "pytorch"] = "he_normal"
     padding: Literal["valid", "same"] = "valid"
     strided_relu: bool = True
     last_relu: bool = False
@@ -177,7 +177,7 @@ def plain(recipe: Recipe, dropout: tuple[float, float] = (0.0, 0.0), norm: bool 
         padding=recipe.padding,
         last_relu=recipe.last_relu,
         dropout=dropout,
-        initializer=recipe.initializer,
+        initializer=all_cnn.PYTORCH_KERNELS if recipe.initializer == "pytorch" else recipe.initializer,
         batch_norm=training.batch_normalization() if norm else False,
         width=recipe.width,
         linear=() if recipe.strided_relu else all_cnn.strided(recipe.variant),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from course_utils import runs, runtime, training
-from course_utils.datasets import cifar10
+from course_utils.datasets import augment, cifar10, whitening
 from course_utils.features.maps import tap
 from course_utils.networks import all_cnn, folding, pretrained, weight_files
 from course_utils.training import all_cnn as recipe
@@ -61,6 +63,19 @@ def test_shift_and_flip_moves_whole_pictures():
         assert len(fits) == 1
         seen.add(fits[0])
     assert {f for *_, f in seen} == {True, False} and len({i for i, *_ in seen}) == 5
+
+
+def test_disturbed_pictures_keep_most_of_what_they_show():
+    x = np.full((40, 32, 32, 3), 100, np.uint8)
+    x[..., 1] = 180
+    out = augment.disturbed(x, np.random.default_rng(0))
+    again = augment.disturbed(x, np.random.default_rng(0))
+    assert out.shape == x.shape and out.dtype == np.uint8
+    np.testing.assert_array_equal(out, again)
+    common = [np.unique(p.reshape(-1, 3), axis=0, return_counts=True)[1].max() / 1024 for p in out]
+    assert 0.5 < np.mean(common) < 0.95  # the rest is a piece of another picture, and a rectangle
+    grey = [(np.median(p.reshape(-1, 3), 0).max() - np.median(p.reshape(-1, 3), 0).min()) < 1 for p in out]
+    assert 4 <= sum(grey) <= 24
 
 
 def test_normalized_pictures_have_zero_mean():
@@ -171,57 +186,126 @@ def test_width_and_layers_without_relu():
     assert {"conv1_relu", "conv5_relu"} <= names and not {"conv3_relu", "conv6_relu"} & names
 
 
-def test_trials_are_recorded_also_those_that_break_off(archive, tmp_path):
-    budget = compare.Budget(pictures=64, epochs=2, batch=16, judged=20, width=0.1)
-    trials = {name: compare.BUGS[name] for name in (compare.AS_IT_SHOULD_BE, "input (3, 32, 32)")}
-    trials["diverges"] = compare.Trial({"padding": "same"}, rate=1e30)
-    run = compare.compare(
-        "all_cnn_bugs", trials, archive, budget=budget, root=tmp_path, say=lambda line: None
-    )
-    assert run.metrics["diverges"]["ended"].startswith("epoch 1: ")
-    assert run.metrics["diverges"]["accuracy"] == 0.1
-    assert run.metrics["chosen on the test set"].keys() == {"reported", "true"}
-    assert all(len(run.history[name]) == 2 for name in trials)
-    assert run.metrics["input (3, 32, 32)"]["ended"] == ""
-    assert run.data["name"].endswith("judged on 20 test pictures")
+def test_a_study_goes_on_and_records_also_what_diverges(archive, tmp_path):
+    few = {"width": 0.1, "pictures": 40, "epochs": 2, "batch": 20}
+    trials = {"the program": dataclasses.replace(compare.PROGRAM, **few)}
+    trials["too fast"] = dataclasses.replace(trials["the program"], rate=1e30)
+    study, said = compare.Study(trials, judged=20, seeds=2, says="a test"), []
+    given = {"study": study, "root": tmp_path / "runs", "say": said.append}
+    assert compare.run("all_cnn_faults", archive, tmp_path / "out", minutes=0, **given) is None
+    run = compare.run("all_cnn_faults", archive, tmp_path / "out", **given)
+    assert run.metrics["too fast"]["diverged"] == 2 and run.metrics["too fast"]["seeds"] == [0.1, 0.1]
+    found = run.metrics["the program"]
+    assert found["lowest"] <= found["accuracy"] <= found["highest"] and len(found["seeds"]) == 2
+    assert run.history["the program"][-1] == pytest.approx(found["accuracy"], abs=1e-3)
+    assert run.data["recipes"]["the program"]["look"] == "raw"
+    said.clear()
+    compare.run("all_cnn_faults", archive, tmp_path / "out", **given)
+    assert said == []  # nothing was left to train
 
 
-def test_a_choice_is_made_on_validation_pictures(archive, tmp_path, monkeypatch):
-    asked = []
-
-    def run(trial, budget, train, judged, say):
-        asked.append(judged[0])
-        return {"parameters": 1, "ended": "", "answers": [judged[1]], "loss": [1.0], "seconds": 0.0}
-
-    monkeypatch.setattr(compare, "run", run)
-    budget = compare.Budget(pictures=8, epochs=1, judged=5, part=compare.CHOICE.part)
-    compare.compare("all_cnn_variants", {"one": compare.Trial()}, archive, budget=budget, root=tmp_path)
-    pictures = compare.cifar10.load(archive)
-    np.testing.assert_array_equal(asked[0], pictures.validation[0][:5])
-    assert not np.array_equal(asked[0], pictures.test[0][:5])
-
-
-def test_the_six_bugs_change_what_they_say():
-    x = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
-    turned = compare.prepare(compare.BUGS["input (3, 32, 32)"], x)
-    np.testing.assert_array_equal(turned[:, 1], recipe.normalize(x)[..., 1])
-    np.testing.assert_array_equal(compare.prepare(compare.BUGS["pictures not scaled"], x), x)
-    budget = compare.Budget(width=0.1)
-    plain, bare = (
-        compare.build(compare.BUGS[n], budget) for n in (compare.AS_IT_SHOULD_BE, "no weight decay")
-    )
-    assert plain.optimizer.weight_decay == 1e-3 and not bare.optimizer.weight_decay
-    text = compare.build(compare.BUGS["the optimizer as a string"], budget).optimizer
+def test_the_program_and_its_faults():
+    """What the 2017 program does, by the layers and the optimizer that it really has."""
+    model = recipe.build(compare.PROGRAM)
+    names = [layer.name for layer in model.layers]
+    assert "drop_image" not in names and not {"conv3_relu", "conv6_relu"} & set(names)
+    assert model.get_layer("average_pool").input.shape[1:] == (8, 8, 10)
+    text = model.optimizer
     assert (float(text.learning_rate), text.momentum, text.nesterov) == (pytest.approx(0.01), 0.0, False)
+    assert not text.weight_decay
+    mended = recipe.build(compare.FAULTS["all four"])
+    assert "conv3_relu" in [layer.name for layer in mended.layers]
+    assert (float(mended.optimizer.learning_rate), mended.optimizer.nesterov) == (pytest.approx(0.1), True)
+    for name, other in compare.FAULTS.items():
+        differ = {f.name for f in dataclasses.fields(other)} - {
+            f.name
+            for f in dataclasses.fields(other)
+            if getattr(other, f.name) == getattr(compare.PROGRAM, f.name)
+        }
+        assert (len(differ) == 0) == (name == "the program")
 
 
-def test_choosing_on_what_judges_flatters():
+def test_the_papers_rate_falls_three_times():
+    rate = recipe.stepped(0.05)
+    at = [rate(epoch / 350) for epoch in (0, 199, 200, 249, 250, 299, 300, 349)]
+    assert at == pytest.approx([5e-2, 5e-2, 5e-3, 5e-3, 5e-4, 5e-4, 5e-5, 5e-5])
+
+
+def test_edges_come_in_as_image_data_generator_had_them():
+    """The class of old, which Keras still carries for old programs, moves by whole pixels as ours does."""
+    old = pytest.importorskip("keras.src.legacy.preprocessing.image")
+    generator = old.ImageDataGenerator(width_shift_range=0.1, height_shift_range=0.1)
+    x = np.random.default_rng(0).uniform(0, 255, (12, 8, 9, 3)).astype(np.float32)
+    ours = recipe.shift_and_flip(x, np.random.default_rng(3), most=3, flip=False, border="edge")
+    down, right = np.random.default_rng(3).integers(0, 7, (2, 12, 1)) - 3
+    for picture, moved, ty, tx in zip(x, ours, down[:, 0], right[:, 0], strict=True):
+        np.testing.assert_allclose(generator.apply_transform(picture, {"tx": ty, "ty": tx}), moved, atol=1e-3)
+
+
+def test_whitened_pictures_are_uncorrelated(tmp_path):
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 10, 2000)
-    right = rng.random((8, 2000)) < 0.6  # all epochs equally good
-    answers = np.where(right, labels, (labels + 1) % 10)
-    found = compare.flattery(answers, labels, part=100)
-    assert found["reported"] > 0.63 and found["true"] == pytest.approx(0.6, abs=0.02)
+    base = rng.normal(size=(400, 4, 4, 1)) @ np.ones((1, 3)) * 40 + rng.normal(size=(400, 4, 4, 3)) * 20
+    pictures = np.clip(base + 128, 0, 255)
+    found = whitening.fit(pictures)
+    flat = found(pictures).reshape(400, -1)
+    covariance = np.cov(flat.T)
+    plain = np.cov(whitening.contrast_normalized(pictures).reshape(400, -1).T)
+    off = ~np.eye(48, dtype=bool)
+    assert np.abs(covariance[off]).max() < 0.3 * np.abs(plain[off]).max()
+    np.testing.assert_allclose(flat.mean(0), 0, atol=1e-4)
+    whitening.save(tmp_path / "whitening.npz", found)
+    again = whitening.load(tmp_path / "whitening.npz")
+    np.testing.assert_array_equal(again(pictures[:3]), found(pictures[:3]))
+    with pytest.raises(ValueError, match="whitened for pictures of shape"):
+        found(np.zeros((1, 5, 4, 3)))
+
+
+def test_the_papers_recipe_leaves_what_its_weights_need(archive, tmp_path, monkeypatch):
+    """Whitened pictures: the weights come with their whitening, and `about` uses it."""
+    half = whitening.Whitening(np.full((32, 32, 3), 0.1, np.float32), 0.5 * np.eye(3072, dtype=np.float32))
+    monkeypatch.setattr(whitening, "fit", lambda pictures: half)  # the real one takes half a minute
+    small = recipe.Recipe.named("paper", epochs=1, width=0.1, hold_out=True, batch=20, pictures=60)
+    small = dataclasses.replace(small, rate=0.01)
+    card = recipe.AllCnn(small, archive).run(tmp_path / "run", say=lambda line: None)
+    x, y = cifar10.load(archive).validation
+    model = pretrained.load_all_cnn(tmp_path / "run" / "best.npz")
+    prepared = pretrained.about(model).preprocess(x.astype(np.float32))
+    np.testing.assert_allclose(prepared, whitening.load(tmp_path / "run" / "whitening.npz")(x), atol=1e-5)
+    right = (np.asarray(model(prepared)).argmax(1) == y).mean()
+    assert right == pytest.approx(card["metrics"]["validation_accuracy"])
+    (tmp_path / "run" / "whitening.npz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"whitening\.npz"):
+        pretrained.load_all_cnn(tmp_path / "run" / "best.npz")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_what_is_saved_for_keras_is_loaded_again(archive, tmp_path, suffix):
+    small = recipe.Recipe.named("matelabs", epochs=1, pictures=20, batch=20)
+    trainer = recipe.AllCnn(small, archive, save=tmp_path / f"mine{suffix}")
+    trainer.run(tmp_path / "run", say=lambda line: None)
+    x = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    import keras
+
+    saved = keras.saving.load_model(tmp_path / f"mine{suffix}", compile=False)
+    best = pretrained.load_all_cnn(tmp_path / "run" / "best.npz")  # of one epoch, so the same
+    np.testing.assert_allclose(saved(x), best(pretrained.about(best).preprocess(x)), atol=1e-2)
+    assert saved.get_layer("conv9").filters == 10
+
+
+def test_the_best_file_is_that_of_the_best_epoch(archive, tmp_path, monkeypatch):
+    """Chosen on the pictures held out; a later, worse epoch does not replace it, also after a resume."""
+    scores = iter([0.3, 0.6, 0.5, 0.4])
+    monkeypatch.setattr(recipe, "accuracy", lambda *_: next(scores))
+    small = recipe.Recipe(epochs=4, width=0.1, batch=20, pictures=20, rate=0.01, hold_out=True)
+    kept = []
+
+    def say(line):
+        kept.append(weight_files.card(tmp_path / "run" / "best.npz")["val_accuracy"])
+
+    recipe.AllCnn(small, archive).run(tmp_path / "run", minutes=0, say=say)
+    for _ in range(3):
+        recipe.AllCnn(small, archive).run(tmp_path / "run", minutes=0, resume=True, say=say)
+    assert kept[0] == 0.3 and set(kept[-2:]) == {0.6}
 
 
 # --- what ships -----------------------------------------------------------------------------------------

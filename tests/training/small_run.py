@@ -80,7 +80,7 @@ def run(
     runtime.start(0, "float32")
     recipe = all_cnn.Recipe(batch=BATCH, epochs=epochs, rate=0.01, dropout=(0.1, 0.2))
     if plain:
-        recipe = all_cnn.Recipe(batch=BATCH, epochs=epochs, rate=0.01, dropout=(0, 0), batch_norm=False)
+        recipe = all_cnn.Recipe(batch=BATCH, epochs=epochs, rate=0.01, dropout=(0, 0), norm="none")
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (BATCH * STEPS, 32, 32, 3), np.uint8), np.arange(BATCH * STEPS) % 10
     with shared.scope():

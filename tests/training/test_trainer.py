@@ -45,8 +45,10 @@ def test_settings_come_back_as_they_were_given():
 def test_a_record_names_what_matters():
     words = changed(localizer.Recipe(frozen=("block1", "block2"), per_class=True, views=(0.5, 0.5, 0.0)))
     assert words == ["--per-class", "--views 0.5 0.5 0.0", "--frozen block1", "--frozen block2"]
-    paper = all_cnn.as_in_the_paper(all_cnn.Recipe())
-    assert changed(paper) == ["--rate 0.05", "--dropout 0.2 0.5", "--no-batch-norm"]
+    plain = all_cnn.Recipe(norm="none", dropout=(0.2, 0.5), rate=0.05, flip=False)
+    assert changed(plain) == ["--rate 0.05", "--no-flip", "--dropout 0.2 0.5", "--norm none"]
+    paper = all_cnn.AllCnn(all_cnn.Recipe.named("paper", epochs=60), None)
+    assert paper.typed() == "course train allcnn --data DIR --recipe paper --epochs 60"
     assert changed(fcn.Recipe(backbone="/here/w.npz", zoom=1.5)) == ["--backbone DIR", "--zoom 1.5"]
 
     parameters = train_cli._parameters(train_cli.fcn)
@@ -61,6 +63,23 @@ def test_a_record_names_what_matters():
     }
     said = train_cli.typed(parameters, given)
     assert said == "--images DIR --set val --classes a,b --ignore 9 --ignore 10"
+
+
+def test_what_is_typed_changes_a_named_recipe_and_nothing_else(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(all_cnn.AllCnn, "run", lambda self, out, **how: seen.append(self))
+    command = train_cli._command("allcnn")
+    words = ["--recipe", "matelabs", "--batch", "128", "--no-flip", "--precision", "float32"]
+    words += ["--save", str(tmp_path / "mine.keras")]
+    command.main(words, standalone_mode=False)
+    command.main(["--dropout", "0", "0.3"], standalone_mode=False)
+    first, second = seen
+    assert first.recipe == all_cnn.Recipe.named("matelabs", batch=128)  # 128 is the short recipe's, and typed
+    assert first.save == tmp_path / "mine.keras"
+    assert first.typed() == "course train allcnn --recipe matelabs --batch 128"
+    assert second.recipe == all_cnn.Recipe(dropout=(0.0, 0.3), precision="auto")
+    with pytest.raises(ValueError, match=r"name it \.keras, \.h5"):
+        command.main(["--save", "mine.pth"], standalone_mode=False)
 
 
 def test_settings_that_cannot_be_are_refused():
