@@ -3,8 +3,9 @@
     python -m experiments.all_cnn_compare --data DIR --study all_cnn_faults
 
 - `all_cnn_faults`: what Mate Labs' program does (`course train allcnn --recipe matelabs`), and the same with
-  each of its faults undone alone, three seeds each.
+  each of its faults undone alone, three seeds each; on two classes, in half the size.
 - `all_cnn_augment`: the short recipe with and without flips and shifts, two seeds each.
+- `all_cnn_matelabs`: Mate Labs' recipe beside the one that ships, full width, one seed.
 - `all_cnn_starts`: three ways to draw the first weights, one seed.
 - `all_cnn_variants`: the paper's four networks, one seed.
 
@@ -25,7 +26,7 @@ import numpy as np
 
 from course_utils import runs
 from course_utils.networks import all_cnn
-from course_utils.training.all_cnn import AllCnn, Recipe, accuracy
+from course_utils.training.all_cnn import AllCnn, Recipe, accuracy, build
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,18 @@ class Study:
         judged: pictures of the held-out part that each is judged on after every epoch.
         seeds: each trial is repeated so often.
         says: what was done, for the record.
+        classes: of CIFAR-10, whose pictures alone are used; the network keeps its ten answers.
+        side: of the pictures in pixels, 32 or a part of it: so many are averaged into one.
+        learned: judge on training pictures, too, as they are.
     """
 
     trials: Mapping[str, Recipe]
     judged: int
     seeds: int
     says: str
+    classes: tuple[int, ...] = tuple(range(10))
+    side: int = 32
+    learned: bool = False
 
 
 def changed(start: Recipe, changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Recipe]:
@@ -50,7 +57,7 @@ def changed(start: Recipe, changes: Mapping[str, Mapping[str, Any]]) -> dict[str
     return {name: replace(start, **dict(each)) for name, each in changes.items()}
 
 
-PROGRAM = Recipe.named("matelabs", pictures=2000, epochs=2)
+PROGRAM = Recipe.named("matelabs", pictures=1000, epochs=4, shift=2)  # a tenth of 16 pixels
 OWN_SGD = {"rate": 0.1, "momentum": 0.9, "nesterov": True}
 FAULTS = changed(
     PROGRAM,
@@ -74,6 +81,11 @@ BARE = Recipe(
     **{"schedule": "constant", "dropout": (0.0, 0.2), "norm": "none", "hold_out": True},
 )
 VARIANTS = changed(BARE, {title: {"variant": name} for name, title in all_cnn.TITLES.items()})
+FEW = {"pictures": 2000, "epochs": 4}
+BOTH = {
+    "Mate Labs' recipe": Recipe.named("matelabs", **FEW),
+    "the short recipe": Recipe(batch=32, rate=0.05, hold_out=True, **FEW),
+}
 STARTS = changed(
     replace(BARE, pictures=10_000, rate=0.02, padding="same"),
     {
@@ -83,35 +95,51 @@ STARTS = changed(
     },
 )
 STUDIES = {
-    "all_cnn_faults": Study(FAULTS, 1000, 3, "Mate Labs' program, each fault undone alone"),
-    "all_cnn_augment": Study(AUGMENT, 1000, 2, "a quarter of the width, with flips and shifts and without"),
+    "all_cnn_faults": Study(
+        FAULTS,
+        500,
+        3,
+        "Mate Labs' program, each fault undone alone; frogs and ships, halved to 16 by 16 pixels",
+        classes=(6, 8),
+        side=16,
+    ),
+    "all_cnn_augment": Study(
+        AUGMENT, 1000, 2, "a quarter of the width, with flips and shifts and without", learned=True
+    ),
     "all_cnn_starts": Study(STARTS, 4000, 1, "half width, three initializations"),
     "all_cnn_variants": Study(VARIANTS, 5000, 1, "half width, four networks"),
 }
 
 
 class Trial(AllCnn):
-    """A run that is judged on few pictures and leaves no weights.
+    """A run of a study: judged on few pictures, and it leaves no weights."""
 
-    Args:
-        judged: so many of the pictures held out.
-    """
-
-    def __init__(self, recipe: Recipe, data: str | Path | None, judged: int) -> None:
+    def __init__(self, recipe: Recipe, data: str | Path | None, study: Study) -> None:
         super().__init__(recipe, data)
-        self.judged = judged
+        self.study = study
 
     def load(self) -> None:
         super().load()
-        x, y = self.pictures.validation
-        self.held = (x[: self.judged], y[: self.judged])
+        self.x, self.y = self.some(*self.pictures.train, self.recipe.pictures)
+        self.held = self.some(*self.pictures.validation, self.study.judged)
+
+    def some(self, x: np.ndarray, y: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The first pictures of the study's classes, in its size."""
+        picked = np.flatnonzero(np.isin(y, self.study.classes))[:count]
+        x, side = x[picked], self.study.side
+        if side < 32:
+            x = x.reshape(len(x), side, 32 // side, side, 32 // side, 3).mean((2, 4))
+        return x, y[picked]
+
+    def build(self) -> Any:
+        return build(self.recipe, self.study.side)
 
     def validate(self, model: Any) -> dict[str, float]:
-        clean = (self.x[: self.judged], self.y[: self.judged])
-        return {
-            "val_accuracy": accuracy(model, *self.held, self.prepare),
-            "train_accuracy": accuracy(model, *clean, self.prepare) if self.recipe.width < 0.5 else 0.0,
-        }
+        clean = (self.x[: self.study.judged], self.y[: self.study.judged])
+        found = {"val_accuracy": accuracy(model, *self.held, self.prepare)}
+        if self.study.learned:
+            found["train_accuracy"] = accuracy(model, *clean, self.prepare)
+        return found
 
     def finish(self, out: Path, *_: Any, **__: Any) -> dict[str, Any]:
         (out / "done").write_text(f"{out.name}\n", encoding="utf-8")
@@ -124,31 +152,30 @@ def units(study: Study, out: Path) -> list[tuple[str, int, Path]]:
     return [(t, s, out / f"{names[t]}-{s}") for s in range(study.seeds) for t in study.trials]
 
 
-def train(recipe: Recipe, folder: Path, data: Path | None, judged: int, say: Callable[[str], None]) -> None:
+def train(recipe: Recipe, folder: Path, data: Path | None, study: Study, say: Callable[[str], None]) -> None:
     """Train one, or go on with it; one that diverges is done, too."""
     try:
-        Trial(recipe, data, judged).run(folder, resume=True, say=say)
+        Trial(recipe, data, study).run(folder, resume=True, say=say)
     except FloatingPointError as error:
         say(str(error).split(";")[0])
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "done").write_text(f"diverged: {error}\n", encoding="utf-8")
 
 
-def curve(folder: Path, epochs: int, column: str = "val_accuracy") -> list[float]:
+def curve(folder: Path, epochs: int, fixed: float = 0.0, column: str = "val_accuracy") -> list[float]:
     """A column of a training's history; after it diverged, what a fixed answer reaches."""
-    path = folder / "history.csv"
-    found = [float(v) for v in runs.read_history(path).get(column, [])] if path.is_file() else []
-    return [round(v, 4) for v in found] + [0.1] * (epochs - len(found))
+    found = [round(float(value), 4) for value in runs.read_history(folder / "history.csv").get(column, [])]
+    return found + [fixed] * (epochs - len(found))
 
 
 def result(study: Study, out: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The metrics of a finished study, and its history: the mean over the seeds for each trial."""
-    epochs = next(iter(study.trials.values())).epochs
-    metrics, history = {}, {"epoch": list(range(1, epochs + 1))}
+    epochs, fixed = next(iter(study.trials.values())).epochs, 1 / len(study.classes)
+    metrics: dict[str, Any] = {}
+    history: dict[str, Any] = {"epoch": list(range(1, epochs + 1))}
     for trial in study.trials:
         folders = [folder for name, _, folder in units(study, out) if name == trial]
-        curves = np.array([curve(folder, epochs) for folder in folders])
-        seen = np.array([curve(folder, epochs, "train_accuracy") for folder in folders])
+        curves = np.array([curve(folder, epochs, fixed) for folder in folders])
         broke = ["diverged" in (folder / "done").read_text(encoding="utf-8") for folder in folders]
         last = curves[:, -1]
         metrics[trial] = {
@@ -156,7 +183,8 @@ def result(study: Study, out: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             **{"highest": float(last.max()), "seeds": last.tolist(), "diverged": int(sum(broke))},
         }
         history[trial] = curves.mean(0).round(4).tolist()
-        if study.trials[trial].width < 0.5:
+        if study.learned:
+            seen = np.array([curve(folder, epochs, fixed, "train_accuracy") for folder in folders])
             metrics[trial]["train_accuracy"] = round(float(seen[:, -1].mean()), 4)
             history[f"{trial}, training pictures"] = seen.mean(0).round(4).tolist()
     return metrics, history
@@ -183,7 +211,7 @@ def run(
         root: where the record goes; None: `data/runs`.
     """
     study, began = study or STUDIES[name], time.monotonic()
-    trial = Trial(next(iter(study.trials.values())), data, 1)
+    trial = Trial(next(iter(study.trials.values())), data, study)
     for each, seed, folder in units(study, out):
         if (folder / "done").is_file():
             continue
@@ -191,11 +219,11 @@ def run(
             say("time is up; the same command goes on")
             return None
         say(f"{each}, seed {seed}")
-        train(replace(study.trials[each], seed=seed), folder, data, study.judged, say)
+        train(replace(study.trials[each], seed=seed), folder, data, study, say)
     metrics, history = result(study, out)
     first = next(iter(study.trials.values()))
     trial.load()
-    seconds = sum(sum(curve(folder, 0, "seconds")) for _, _, folder in units(study, out))
+    seconds = sum(sum(curve(folder, 0, column="seconds")) for _, _, folder in units(study, out))
     about = f"{first.pictures:,} pictures, {first.epochs} epochs of batches of {first.batch}"
     return runs.record(
         name,
@@ -207,10 +235,10 @@ def run(
             "name": f"CIFAR-10: {study.says}; {about}, judged on {study.judged:,} held out",
             "sha256": trial.data["sha256"],
             "recipes": {each: asdict(recipe) for each, recipe in study.trials.items()},
-            "judged": study.judged,
+            **{"judged": study.judged, "classes": list(study.classes), "side": study.side},
         },
         metrics=metrics,
-        baselines={"majority_class": 0.1},
+        baselines={"majority_class": 1 / len(study.classes)},
         history=history,
         root=root,
     )

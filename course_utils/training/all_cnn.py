@@ -148,11 +148,11 @@ def stepped(peak: float) -> Callable[[float], float]:
     return lambda progress: peak * 0.1 ** sum(progress >= fall for fall in FALLS)
 
 
-def build(recipe: Recipe) -> keras.Model:
-    """The network, compiled."""
+def build(recipe: Recipe, side: int = 32) -> keras.Model:
+    """The network for pictures of so many pixels, compiled."""
     from keras import metrics, optimizers
 
-    model = plain(recipe, dropout=recipe.dropout, norm=recipe.norm == "batch")
+    model = plain(recipe, dropout=recipe.dropout, norm=recipe.norm == "batch", side=side)
     optimizer = optimizers.SGD(
         recipe.rate,
         momentum=recipe.momentum,
@@ -170,7 +170,9 @@ def build(recipe: Recipe) -> keras.Model:
     return model
 
 
-def plain(recipe: Recipe, dropout: tuple[float, float] = (0.0, 0.0), norm: bool = False) -> keras.Model:
+def plain(
+    recipe: Recipe, dropout: tuple[float, float] = (0.0, 0.0), norm: bool = False, side: int = 32
+) -> keras.Model:
     """The network of a recipe as it answers, not compiled; with dropout and norm as it learns."""
     return all_cnn.build(
         recipe.variant,
@@ -180,6 +182,7 @@ def plain(recipe: Recipe, dropout: tuple[float, float] = (0.0, 0.0), norm: bool 
         initializer=all_cnn.PYTORCH_KERNELS if recipe.initializer == "pytorch" else recipe.initializer,
         batch_norm=training.batch_normalization() if norm else False,
         width=recipe.width,
+        input_shape=(side, side, 3),
         linear=() if recipe.strided_relu else all_cnn.strided(recipe.variant),
     )
 

@@ -187,18 +187,19 @@ def test_width_and_layers_without_relu():
 
 
 def test_a_study_goes_on_and_records_also_what_diverges(archive, tmp_path):
-    few = {"width": 0.1, "pictures": 40, "epochs": 2, "batch": 20}
+    few = {"width": 0.1, "pictures": 16, "epochs": 2, "batch": 8}
     trials = {"the program": dataclasses.replace(compare.PROGRAM, **few)}
     trials["too fast"] = dataclasses.replace(trials["the program"], rate=1e30)
-    study, said = compare.Study(trials, judged=20, seeds=2, says="a test"), []
+    study, said = compare.Study(trials, 20, 2, "a test", classes=(3, 5), side=16, learned=True), []
     given = {"study": study, "root": tmp_path / "runs", "say": said.append}
     assert compare.run("all_cnn_faults", archive, tmp_path / "out", minutes=0, **given) is None
     run = compare.run("all_cnn_faults", archive, tmp_path / "out", **given)
-    assert run.metrics["too fast"]["diverged"] == 2 and run.metrics["too fast"]["seeds"] == [0.1, 0.1]
+    assert run.metrics["too fast"]["diverged"] == 2 and run.metrics["too fast"]["seeds"] == [0.5, 0.5]
     found = run.metrics["the program"]
     assert found["lowest"] <= found["accuracy"] <= found["highest"] and len(found["seeds"]) == 2
     assert run.history["the program"][-1] == pytest.approx(found["accuracy"], abs=1e-3)
     assert run.data["recipes"]["the program"]["look"] == "raw"
+    assert run.baselines["majority_class"] == 0.5 and "train_accuracy" in found
     said.clear()
     compare.run("all_cnn_faults", archive, tmp_path / "out", **given)
     assert said == []  # nothing was left to train
