@@ -152,14 +152,14 @@ def units(study: Study, out: Path) -> list[tuple[str, int, Path]]:
     return [(t, s, out / f"{names[t]}-{s}") for s in range(study.seeds) for t in study.trials]
 
 
-def train(recipe: Recipe, folder: Path, data: Path | None, study: Study, say: Callable[[str], None]) -> None:
-    """Train one, or go on with it; one that diverges is done, too."""
+def train(recipe: Recipe, folder: Path, data: Path | None, study: Study, **how: Any) -> bool:
+    """Train one, or go on with it; says whether it is done, as one that diverges is, too."""
     try:
-        Trial(recipe, data, study).run(folder, resume=True, say=say)
+        Trial(recipe, data, study).run(folder, resume=True, **how)
     except FloatingPointError as error:
-        say(str(error).split(";")[0])
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "done").write_text(f"diverged: {error}\n", encoding="utf-8")
+    return (folder / "done").is_file()
 
 
 def curve(folder: Path, epochs: int, fixed: float = 0.0, column: str = "val_accuracy") -> list[float]:
@@ -206,7 +206,7 @@ def run(
         name: of the study and the record.
         data: folder with CIFAR-10's binary files; None: the cache.
         out: where the trainings lie.
-        minutes: begin no further training after so long.
+        minutes: stop at the end of the epoch after so long.
         study: another one than `STUDIES[name]`.
         root: where the record goes; None: `data/runs`.
     """
@@ -215,11 +215,12 @@ def run(
     for each, seed, folder in units(study, out):
         if (folder / "done").is_file():
             continue
-        if (time.monotonic() - began) / 60 >= minutes:
+        left = minutes - (time.monotonic() - began) / 60
+        say(f"{each}, seed {seed}")
+        recipe = replace(study.trials[each], seed=seed)
+        if left <= 0 or not train(recipe, folder, data, study, minutes=left, say=say):
             say("time is up; the same command goes on")
             return None
-        say(f"{each}, seed {seed}")
-        train(replace(study.trials[each], seed=seed), folder, data, study, say)
     metrics, history = result(study, out)
     first = next(iter(study.trials.values()))
     trial.load()
@@ -253,7 +254,7 @@ if __name__ == "__main__":
         data: Annotated[Path, typer.Option(help="Folder with CIFAR-10's binary files.")],
         study: Annotated[str, typer.Option(help=", ".join(STUDIES))],
         out: Annotated[Path, typer.Option(help="Folder of the trainings.")] = Path("out"),
-        minutes: Annotated[float, typer.Option(help="Begin no further training after so long.")] = 1e9,
+        minutes: Annotated[float, typer.Option(help="Stop at the end of the epoch after so long.")] = 1e9,
     ) -> None:
         """Train what is left of a study, and write its record."""
         run(study, data, out / study, minutes=minutes)
