@@ -34,7 +34,8 @@ WAYS = """
         return prepare
 
     BENCH = Bench("toy", cases={{"small": 1000, "large": 60_000_000}}, framework=False, ways={{
-        "slow": way("slow", 0.3, 1), "ours": way("ours", 0.05, 100), "skips": way("skips", 0, 0)}})
+        "slow": way("slow", 0.3, 1), "ours": way("ours", 0.05, 100), "skips": way("skips", 0, 0)}},
+        full={{"other": way("other", 0, 0)}})
 """
 
 
@@ -51,6 +52,11 @@ def test_ways_alternate_each_in_its_own_process(toy: Path) -> None:
     assert [name for name, _ in calls] == ["slow", "ours"] + ["slow", "ours"] * 3  # warm-ups, then turns
     assert len({pid for _, pid in calls}) == 2
     assert [(row["case"], row["way"]) for row in rows] == [("small", "slow"), ("small", "ours")]
+
+
+def test_further_ways_when_asked_for(toy: Path) -> None:
+    rows = bench.run(toy, cases=["small"], repeats=1, full=True)
+    assert [row["way"] for row in rows] == ["slow", "ours", "other"]
 
 
 def test_ratio_and_peak(toy: Path) -> None:

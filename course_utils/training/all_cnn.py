@@ -347,8 +347,10 @@ class AllCnn(training.Trainer[Recipe]):
         if self.recipe.hold_out:
             part, held = ("validation", self.pictures.validation)
         found = measure(model, *held, self.prepare)
-        if self.save:
-            model.save(self.save)
+        if self.save:  # whole or not there
+            beside = self.save.with_name(f".part-{self.save.name}")
+            model.save(beside)
+            beside.replace(self.save)
         metrics = {f"{part}_accuracy": found.pop("accuracy"), **found}
         return training.Judgement(metrics, {"majority_class": 0.1}, self.card())
 
