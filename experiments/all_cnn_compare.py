@@ -57,24 +57,22 @@ def changed(start: Recipe, changes: Mapping[str, Mapping[str, Any]]) -> dict[str
     return {name: replace(start, **dict(each)) for name, each in changes.items()}
 
 
-PROGRAM = Recipe.named("matelabs", pictures=1000, epochs=4, shift=2)  # a tenth of 16 pixels
+PROGRAM = Recipe.named("matelabs", pictures=1000, epochs=2, shift=2)  # a tenth of 16 pixels
 OWN_SGD = {"rate": 0.1, "momentum": 0.9, "nesterov": True}
+MENDED = {"look": "normalized", "strided_relu": True, **OWN_SGD, "decay": 1e-2}
 FAULTS = changed(
     PROGRAM,
     {
         "the program": {},
-        "pictures scaled": {"look": "normalized"},
-        "ReLU after striding": {"strided_relu": True},
         "its own SGD used": OWN_SGD,
-        "weight decay": {"decay": 1e-3},
-        "all four": {"look": "normalized", "strided_relu": True, **OWN_SGD, "decay": 1e-2},
-        "all four, He's start": {
-            **{"look": "normalized", "strided_relu": True, **OWN_SGD, "decay": 1e-2},
-            **{"initializer": "he_normal", "rate": 0.02},
-        },
+        "pictures scaled": {"look": "normalized"},
+        "a ReLU after striding": {"strided_relu": True},
+        "all undone": MENDED,
+        "all undone, He's start": {**MENDED, "initializer": "he_normal", "rate": 0.02},
     },
 )
-SMALL = Recipe(width=0.25, pictures=2000, epochs=10, batch=32, rate=0.05, decay=1e-3, hold_out=True)
+"""Weight decay alone is not among them: in so few steps it takes less than a thousandth off the weights."""
+SMALL = Recipe(width=0.25, pictures=1500, epochs=8, batch=32, rate=0.05, decay=1e-3, hold_out=True)
 AUGMENT = changed(SMALL, {"flips and shifts": {}, "as they are": {"flip": False, "shift": 0}})
 BARE = Recipe(
     **{"width": 0.5, "pictures": 20_000, "epochs": 5, "batch": 32, "rate": 0.01, "decay": 1e-3},
@@ -97,14 +95,14 @@ STARTS = changed(
 STUDIES = {
     "all_cnn_faults": Study(
         FAULTS,
-        500,
+        300,
         3,
         "Mate Labs' program, each fault undone alone; frogs and ships, halved to 16 by 16 pixels",
         classes=(6, 8),
         side=16,
     ),
     "all_cnn_augment": Study(
-        AUGMENT, 1000, 2, "a quarter of the width, with flips and shifts and without", learned=True
+        AUGMENT, 500, 2, "a quarter of the width, with flips and shifts and without", learned=True
     ),
     "all_cnn_starts": Study(STARTS, 4000, 1, "half width, three initializations"),
     "all_cnn_variants": Study(VARIANTS, 5000, 1, "half width, four networks"),

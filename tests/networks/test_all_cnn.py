@@ -214,7 +214,7 @@ def test_the_program_and_its_faults():
     text = model.optimizer
     assert (float(text.learning_rate), text.momentum, text.nesterov) == (pytest.approx(0.01), 0.0, False)
     assert not text.weight_decay
-    mended = recipe.build(compare.FAULTS["all four"])
+    mended = recipe.build(compare.FAULTS["all undone"])
     assert "conv3_relu" in [layer.name for layer in mended.layers]
     assert (float(mended.optimizer.learning_rate), mended.optimizer.nesterov) == (pytest.approx(0.1), True)
     for name, other in compare.FAULTS.items():
@@ -240,7 +240,7 @@ def test_edges_come_in_as_image_data_generator_had_them():
     ours = recipe.shift_and_flip(x, np.random.default_rng(3), most=3, flip=False, border="edge")
     down, right = np.random.default_rng(3).integers(0, 7, (2, 12, 1)) - 3
     for picture, moved, ty, tx in zip(x, ours, down[:, 0], right[:, 0], strict=True):
-        np.testing.assert_allclose(generator.apply_transform(picture, {"tx": ty, "ty": tx}), moved, atol=1e-3)
+        np.testing.assert_allclose(generator.apply_transform(picture, {"tx": tx, "ty": ty}), moved, atol=1e-3)
 
 
 def test_whitened_pictures_are_uncorrelated(tmp_path):
