@@ -3,7 +3,7 @@
     python -m experiments.all_cnn_compare --data DIR --study all_cnn_faults
 
 - `all_cnn_faults`: what Mate Labs' program does (`course train allcnn --recipe matelabs`), and the same with
-  each of its faults undone alone, three seeds each; on two classes, in half the size.
+  each of its faults undone alone, three seeds each; on two classes, shrunk to 8 by 8 pixels.
 - `all_cnn_augment`: the short recipe with and without flips and shifts, two seeds each.
 - `all_cnn_matelabs`: Mate Labs' recipe beside the one that ships, full width, one seed.
 - `all_cnn_starts`: three ways to draw the first weights, one seed.
@@ -57,7 +57,7 @@ def changed(start: Recipe, changes: Mapping[str, Mapping[str, Any]]) -> dict[str
     return {name: replace(start, **dict(each)) for name, each in changes.items()}
 
 
-PROGRAM = Recipe.named("matelabs", pictures=1000, epochs=2, shift=2)  # a tenth of 16 pixels
+PROGRAM = Recipe.named("matelabs", pictures=1000, epochs=3, shift=1)  # a tenth of 8 pixels
 OWN_SGD = {"rate": 0.1, "momentum": 0.9, "nesterov": True}
 MENDED = {"look": "normalized", "strided_relu": True, **OWN_SGD, "decay": 1e-2}
 FAULTS = changed(
@@ -97,9 +97,9 @@ STUDIES = {
         FAULTS,
         300,
         3,
-        "Mate Labs' program, each fault undone alone; frogs and ships, halved to 16 by 16 pixels",
+        "Mate Labs' program, each fault undone alone; frogs and ships, shrunk to 8 by 8 pixels",
         classes=(6, 8),
-        side=16,
+        side=8,
     ),
     "all_cnn_augment": Study(
         AUGMENT, 500, 2, "a quarter of the width, with flips and shifts and without", learned=True
