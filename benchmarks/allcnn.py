@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def pictures() -> tuple[np.ndarray, np.ndarray]:
 
 
 def recipe(precision: str) -> all_cnn.Recipe:
-    plain = {"norm": "none", "dropout": (0.2, 0.5), "rate": 0.05}
+    plain: dict[str, Any] = {"norm": "none", "dropout": (0.2, 0.5), "rate": 0.05}
     return all_cnn.Recipe(batch=BATCH, precision=precision, **plain)
 
 

@@ -58,8 +58,8 @@ def changed(start: Recipe, changes: Mapping[str, Mapping[str, Any]]) -> dict[str
 
 
 PROGRAM = Recipe.named("matelabs", pictures=1000, epochs=3, shift=1)  # a tenth of 8 pixels
-OWN_SGD = {"rate": 0.1, "momentum": 0.9, "nesterov": True}
-MENDED = {"look": "normalized", "strided_relu": True, **OWN_SGD, "decay": 1e-2}
+OWN_SGD: dict[str, Any] = {"rate": 0.1, "momentum": 0.9, "nesterov": True}
+MENDED: dict[str, Any] = {"look": "normalized", "strided_relu": True, **OWN_SGD, "decay": 1e-2}
 FAULTS = changed(
     PROGRAM,
     {
@@ -75,11 +75,19 @@ FAULTS = changed(
 SMALL = Recipe(width=0.25, pictures=500, epochs=12, batch=32, rate=0.05, decay=1e-3, hold_out=True)
 AUGMENT = changed(SMALL, {"flips and shifts": {}, "as they are": {"flip": False, "shift": 0}})
 BARE = Recipe(
-    **{"width": 0.5, "pictures": 20_000, "epochs": 5, "batch": 32, "rate": 0.01, "decay": 1e-3},
-    **{"schedule": "constant", "dropout": (0.0, 0.2), "norm": "none", "hold_out": True},
+    width=0.5,
+    pictures=20_000,
+    epochs=5,
+    batch=32,
+    rate=0.01,
+    schedule="constant",
+    decay=1e-3,
+    dropout=(0.0, 0.2),
+    norm="none",
+    hold_out=True,
 )
 VARIANTS = changed(BARE, {title: {"variant": name} for name, title in all_cnn.TITLES.items()})
-FEW = {"pictures": 2000, "epochs": 4}
+FEW: dict[str, Any] = {"pictures": 2000, "epochs": 4}
 BOTH = {
     "Mate Labs' recipe": Recipe.named("matelabs", **FEW),
     "the short recipe": Recipe(batch=32, rate=0.05, hold_out=True, **FEW),
