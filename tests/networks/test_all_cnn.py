@@ -232,6 +232,7 @@ def test_the_papers_rate_falls_three_times():
     assert at == pytest.approx([5e-2, 5e-2, 5e-3, 5e-3, 5e-4, 5e-4, 5e-5, 5e-5])
 
 
+@pytest.mark.filterwarnings("ignore:Please import:DeprecationWarning")
 def test_edges_come_in_as_image_data_generator_had_them():
     """The class of old, which Keras still carries for old programs, moves by whole pixels as ours does."""
     old = pytest.importorskip("keras.src.legacy.preprocessing.image")
@@ -281,7 +282,7 @@ def test_the_papers_recipe_leaves_what_its_weights_need(archive, tmp_path, monke
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_what_is_saved_for_keras_is_loaded_again(archive, tmp_path, suffix):
-    small = recipe.Recipe.named("matelabs", epochs=1, pictures=20, batch=20)
+    small = recipe.Recipe.named("matelabs", epochs=1, pictures=20, batch=20, width=0.1)
     trainer = recipe.AllCnn(small, archive, save=tmp_path / f"mine{suffix}")
     trainer.run(tmp_path / "run", say=lambda line: None)
     x = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
