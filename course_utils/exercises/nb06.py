@@ -374,7 +374,7 @@ FAULTS = Exercise(
     title="five silent faults",
     name="faults",
     hint="Between two layers, compiling, preparing the pictures, training, saving: one each.",
-    after="None of them raises an error; what each costs was measured, below.",
+    after="None of them raises an error, and some hold each other up; see below.",
     check=check_faults,
     solution="faults = [9, 16, 17, 20, 22]",
     wrong=lambda: {
