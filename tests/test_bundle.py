@@ -6,6 +6,7 @@ import hashlib
 import re
 import runpy
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -106,10 +107,44 @@ def test_the_workflow_covers_systems_and_versions() -> None:
     assert tuple(systems["python"]) == bundle.PYTHONS
     assert {name.split("-")[0] for name in systems["os"]} == {"ubuntu", "macos", "windows"}
     others = {each["versions"]: each["python"] for each in jobs["versions"]["strategy"]["matrix"]["include"]}
-    assert others == runpy.run_path(str(bundle.ROOT / ".ci" / "versions"))["PYTHON"]
+    known = runpy.run_path(str(bundle.ROOT / ".ci" / "versions"))["PYTHON"]
+    assert others == {name: python for name, python in known.items() if name != "next"}
+    weekly = yaml.safe_load((bundle.ROOT / ".github" / "workflows" / "weekly.yml").read_text("utf-8"))
+    assert set(weekly["jobs"]["versions"]["strategy"]["matrix"]["versions"]) == set(known)
     lines = [step.get("run", "") for job in jobs.values() for step in job["steps"]]
     for line in (".ci/run", "python course.py test", "python .ci/versions ${{ matrix.versions }}"):
         assert line in lines
+
+
+def test_the_next_python_may_install_a_copy(tmp_path: Path) -> None:
+    """For `.ci/versions next` alone: the upper bound is left out, the checkout keeps it."""
+    opened = runpy.run_path(str(bundle.ROOT / ".ci" / "versions"))["opened"]
+    opened.__globals__["ROOT"] = tmp_path / "small"
+    (tmp_path / "small").mkdir()
+    settings = (bundle.ROOT / "pyproject.toml").read_text("utf-8")
+    (tmp_path / "small" / "pyproject.toml").write_text(settings, "utf-8")
+    copy = opened(tmp_path / "copy") / "pyproject.toml"
+    assert re.findall(r'^requires-python = "(.+)"', copy.read_text("utf-8"), re.MULTILINE) == [">=3.11"]
+    assert ",<3." in settings
+
+
+def test_a_wheel_is_looked_at_before_it_is_published(tmp_path: Path) -> None:
+    faults = runpy.run_path(str(bundle.ROOT / ".ci" / "wheel"))
+    look, needed = faults["faults"], faults["NEEDED"]
+    assert look(tmp_path, "0.2.0") == [f"0 wheels in {tmp_path}, one is asked for"]
+    with zipfile.ZipFile(tmp_path / "course_utils-0.2.0-py3-none-any.whl", "w") as wheel:
+        for name in needed:
+            wheel.writestr(f"course_utils/_data/{name}", "")
+    assert look(tmp_path, "0.2.0") == []
+    assert "is not version 0.3.0" in look(tmp_path, "0.3.0")[0]
+    with zipfile.ZipFile(tmp_path / "course_utils-0.2.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("tools/bench.py", "")
+    found = look(tmp_path, "0.2.0")
+    assert len(found) == len(needed) + 1 and "tools/bench.py is not for readers" in found
+    steps = yaml.safe_load((bundle.ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8"))["jobs"]
+    lines = [step.get("run", "") for step in steps["build"]["steps"]]
+    assert ".ci/run" in lines and any(".ci/wheel dist" in line for line in lines)
+    assert steps["publish"]["permissions"] == {"id-token": "write"}
 
 
 def test_the_hooks_are_what_ci_checks() -> None:

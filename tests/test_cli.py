@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -253,6 +254,24 @@ def test_lab_starts_jupyterlab_on_the_copies(house: Path, monkeypatch: pytest.Mo
     ours = [argument for argument in started[0] if argument not in (*lab.SETTINGS, "--allow-root")]
     assert ours == ["jupyter-lab", root, first, "--no-browser", "--port=9", "--IdentityProvider.token=x"]
     assert set(lab.SETTINGS) <= set(started[0])
+
+
+def test_lab_for_a_projector_shows_figures_larger(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labapp = pytest.importorskip("jupyterlab.labapp")
+    monkeypatch.setattr(sys, "argv", [])
+    monkeypatch.setattr(labapp, "main", lambda: None)
+    monkeypatch.setenv("COURSE_SCALE", "")
+    course("lab", "--folder", str(house / "my"))
+    assert not os.environ["COURSE_SCALE"]
+    course("lab", "--folder", str(house / "my"), "--projector")
+    code = (
+        "from course_utils.pictures import plots as p; figure = p.canvas()[0]; print(p.compact(figure)[2][0])"
+    )
+    widths = [
+        int(subprocess.check_output([sys.executable, "-c", code], env={**os.environ, "COURSE_SCALE": scale}))
+        for scale in ("", os.environ["COURSE_SCALE"])
+    ]
+    assert widths[1] == pytest.approx(float(lab.PROJECTOR) * widths[0], abs=3) and widths[1] > 1100
 
 
 # ---- render ----------------------------------------------------------------------------------------------

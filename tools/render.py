@@ -71,7 +71,7 @@ def _said(name: str, stale: list[str]) -> bool:
 
 
 def _execute(path: Path, notebook: Any, laptop: bool, timeout: float) -> _notebooks.Outcome:
-    environment = {"ONEDNN_MAX_CPU_ISA": "AVX2"} if laptop else {}
+    environment = {"COURSE_SCALE": "1", **({"ONEDNN_MAX_CPU_ISA": "AVX2"} if laptop else {})}
     with tempfile.TemporaryDirectory(prefix="course-") as folder, runner.progress(path.stem) as on_cell:
         cache, work = Path(folder, "cache"), Path(folder, "work")
         cache.mkdir()

@@ -25,6 +25,7 @@ SETTINGS = (
     "--MappingKernelManager.cull_idle_timeout=7200",  # a kernel holds 1 to 3 GB; two idle hours are enough
     "--MappingKernelManager.cull_connected=True",
 )
+PROJECTOR = "1.7"  # a figure's 736 pixels become 1250, nearly the width of a projected page
 Folder = Annotated[Path, typer.Option(help="Where your copies are.")]
 
 
@@ -39,6 +40,7 @@ def lab(
     folder: Folder = MY,
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
     port: Annotated[int | None, typer.Option(help="Where the server listens.")] = None,
+    projector: Annotated[bool, typer.Option("--projector", help="Show figures larger, for a wall.")] = False,
 ) -> None:
     """Open JupyterLab on your own copies of the notebooks, in my/.
 
@@ -56,6 +58,8 @@ def lab(
     arguments += [f"--LabApp.default_url=/lab/tree/{new[0]}"] if new else []
     arguments += [] if browser else ["--no-browser"]
     arguments += [f"--port={port}"] if port else []
+    if projector:
+        os.environ["COURSE_SCALE"] = PROJECTOR  # read by `pictures.plots` in every kernel
     sys.argv = ["jupyter-lab", *arguments, *context.args]
     sys.exit(labapp.main())
 

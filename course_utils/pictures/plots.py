@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import io
 import math
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,8 @@ from course_utils.pictures.palette import PALETTE, class_colours, colours, label
 
 INK, SOFT, FAINT = "#1c2128", "#5c6773", "#d8dde3"
 WIDTH = 7.2  # inches; a notebook's column
-SHOWN_DPI, DRAWN_DPI = 100, 160  # pixels to an inch on the page; drawn finer, for sharp screens
+SCALE = float(os.environ.get("COURSE_SCALE") or 1)  # `course lab --projector` sets it
+SHOWN_DPI, DRAWN_DPI = 100 * SCALE, 160 * SCALE  # pixels to an inch; drawn finer, for sharp screens
 LARGE = 40_000  # bytes above which a drawing is stored as JPEG, too
 SMALL = (
     24_000  # bytes that a JPEG should not exceed, if one of these qualities at the page's resolution does it:
