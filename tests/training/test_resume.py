@@ -228,13 +228,15 @@ def test_impossible_devices_are_refused():
 
 RECIPE = """
 import sys
+import small_run
 from course_utils.datasets import cifar10
 from course_utils.training import all_cnn
 
 plain = cifar10.load
 cifar10.load = lambda folder: plain(folder, validation=20)
 recipe = all_cnn.Recipe(epochs=1, batch=20, rate=0.01, hold_out=True)
-card = all_cnn.AllCnn(recipe, sys.argv[1], devices=2).run(sys.argv[2])
+with small_run.narrow():
+    card = all_cnn.AllCnn(recipe, sys.argv[1], devices=2).run(sys.argv[2])
 print(card["metrics"]["validation_accuracy"])
 """
 
@@ -249,7 +251,8 @@ def test_the_whole_recipe_on_two_devices(tmp_path):
         records[:, 0] = np.arange(20) % 10
         (folder / name).write_bytes(records.tobytes())
     command = [sys.executable, "-c", RECIPE, str(tmp_path / "pictures"), str(tmp_path / "out")]
-    environment = dict(os.environ, CUDA_VISIBLE_DEVICES="")
+    beside = os.pathsep.join([str(SCRIPT.parent), os.environ.get("PYTHONPATH", "")])
+    environment = dict(os.environ, CUDA_VISIBLE_DEVICES="", PYTHONPATH=beside)
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180)
     assert done.returncode == 0, done.stderr
     said = float(done.stdout.splitlines()[-1])
