@@ -4,10 +4,12 @@
     hint("01.2")
     solution("01.2")
     show_source(feature_maps)      # any function of the course
+    quiz("01", "bd..a")            # five questions at the end of each notebook
 
-One module a notebook (`nb01`, `nb02`, …); `frame` holds what they share. Every notebook uses these four.
+One module a notebook (`nb01`, `nb02`, …); `frame` holds what they share, `questions` the quiz.
 """
 
 from course_utils.exercises.frame import check, hint, show_source, solution
+from course_utils.exercises.questions import quiz
 
-__all__ = ["check", "hint", "show_source", "solution"]
+__all__ = ["check", "hint", "quiz", "show_source", "solution"]

@@ -18,6 +18,11 @@ def show_text(text: str, state: str = "") -> None:
     _display(f'<div style="{bar}">{html.escape(text)}</div>', text)
 
 
+def show_page(page: str, text: str) -> None:
+    """Show HTML in a notebook, and the text elsewhere and to screen readers that ask for it."""
+    _display(page, text)
+
+
 def show_code(source: str) -> None:
     """Print Python code; in a notebook highlighted, its lines unbroken."""
     source = source.rstrip()
