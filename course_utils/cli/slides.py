@@ -82,7 +82,9 @@ def deck(cells: list[dict[str, Any]]) -> list[Slide]:
     Prose belongs to the code cell below it: it is read aloud, and its first sentence stands on the slide.
     """
     marked = any("core" in _tags(cell) for cell in cells)
-    made, waiting, heading = [], [], ""
+    made: list[Slide] = []
+    waiting: list[str] = []
+    heading = ""
     for cell in cells:
         text = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
