@@ -152,7 +152,7 @@ def build(
         first = vgg16.LAYERS[0]
         width = backbone.get_layer(first).filters / vgg16.CHANNELS[first]
     inputs = Input((None, None, 3), name="image")
-    maps = _poolings(inputs, width)
+    maps = trunk(inputs, width)
     logits = _scores(maps, inputs, classes, variant, dense, dropout)
     model = Model(inputs, logits, name=name or f"fcn{variant}")
     if backbone is not None:
@@ -160,8 +160,17 @@ def build(
     return model
 
 
-def _poolings(x: Any, width: float) -> dict[str, Any]:
-    """VGG-16's five poolings as they are for any size: they round up (see above)."""
+def trunk(x: Any, width: float, until: str = "block5_pool") -> dict[str, Any]:
+    """VGG-16's maps as they are for any size: poolings round up (see above).
+
+    Args:
+        x: the picture's tensor.
+        width: of VGG-16.
+        until: the last layer.
+
+    Returns:
+        Name -> tensor: of each convolution ("block4_conv3"), and of each pooling ("pool4").
+    """
     from keras import layers
 
     maps: dict[str, Any] = {}
@@ -172,7 +181,9 @@ def _poolings(x: Any, width: float) -> dict[str, Any]:
         else:
             filters = vgg16.channels_of(layer, width)
             options: Any = {"padding": "same", "activation": "relu", "kernel_initializer": "he_normal"}
-            x = layers.Conv2D(filters, 3, name=layer, **options)(x)
+            x = maps[layer] = layers.Conv2D(filters, 3, name=layer, **options)(x)
+        if layer == until:
+            break
     return maps
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils.networks import fcn, fcn_voc, gradients, pretrained, weight_files
+from course_utils.networks import fcn, fcn_head, fcn_voc, gradients, heads, pretrained, weight_files
 from course_utils.pictures import images
 from course_utils.segmentation import smoothing
 
@@ -26,6 +26,8 @@ Answer = Callable[[np.ndarray], np.ndarray]
 def load(weights: str | Path = "fcn8s_camvid") -> keras.Model:
     """An FCN from a weight file; variant, width and classes are those of its layers.
 
+    A file that holds a head alone (`networks.fcn_head`) is put on the original's convolutions.
+
     Args:
         weights: the `.npz` of `course train fcn` (with `card.json` or `NAME.json` beside it), the name of
             one that ships, or the authors' own for PASCAL VOC, such as `fcn8s-heavy-pascal.caffemodel`.
@@ -35,20 +37,17 @@ def load(weights: str | Path = "fcn8s_camvid") -> keras.Model:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or of another network.
+        ValueError: it is damaged, or of another network; or a head of another trunk.
     """
     path = weight_files.find(weights)
     if path.suffix == ".caffemodel":
         return fcn_voc.load_fcn(path)
-    values = weight_files.read(path)
-    try:
-        model = fcn.like({n: values[f"{n}_kernel"].shape for n in weight_files.layers(values)})
-    except ValueError as error:
-        raise ValueError(
-            f"{path} holds the weights of another network ({error}): `course train fcn` makes fitting ones"
-        ) from error
-    weight_files.put(model, values, path)
-    card = weight_files.card(path)
+    values, card = weight_files.read(path), weight_files.card(path)
+    if fcn_head.is_head(weight_files.layers(values)):
+        heads.check(card, path)
+        model = fcn_head.build(values, str(path))
+    else:
+        model = _whole(values, path)
     names = tuple(card.get("class_names", ()))
     facts = pretrained.About(
         name=str(card.get("title", path.name)),
@@ -59,27 +58,43 @@ def load(weights: str | Path = "fcn8s_camvid") -> keras.Model:
     return pretrained.remember(model, facts)
 
 
-def scores(model: keras.Model, image: np.ndarray) -> np.ndarray:
-    """The logits of every pixel in one pass.
+def _whole(values: dict[str, np.ndarray], path: Path) -> keras.Model:
+    """An FCN with all its layers from one file."""
+    try:
+        model = fcn.like({n: values[f"{n}_kernel"].shape for n in weight_files.layers(values)})
+    except ValueError as error:
+        raise ValueError(
+            f"{path} holds the weights of another network ({error}): `course train fcn` makes fitting ones"
+        ) from error
+    return weight_files.put(model, values, path)
+
+
+def scores(model: keras.Model, image: np.ndarray, zoom: float | None = None) -> np.ndarray:
+    """The logits of every pixel in one pass, or in two where the card says `mirror`.
 
     Args:
-        model: an FCN. Where its card says a `zoom`, the picture is enlarged by it first, and the scores are
-            brought back to the picture's size.
+        model: an FCN. Its card may say by how much a picture is enlarged first (`zoom`), or to how many
+            pixels its shorter side (`side`); the scores are brought back to the picture's size.
         image: (H, W, 3), RGB 0..255, any size.
+        zoom: instead of the card's.
 
     Returns:
         float32 (H, W, classes).
     """
     facts = pretrained.about(model)
     size = (image.shape[0], image.shape[1])
-    inner = zoomed(size, _zoom(model))
-    x = facts.preprocess(images.resize(image, inner) if inner != size else image)
-    logits = gradients.forward(model, x[None])[0]
+    inner = zoomed(size, zoom_of(model, size) if zoom is None else zoom)
+    x = facts.preprocess(images.resize(image, inner) if inner != size else image)[None]
+    logits = gradients.forward(model, x)[0]
+    if facts.card.get("mirror"):
+        logits = (logits + gradients.forward(model, x[:, :, ::-1])[0, :, ::-1]) / 2
     return logits if inner == size else images.resize(logits, size)
 
 
-def _zoom(model: keras.Model) -> float:
-    return float(pretrained.about(model).card.get("zoom", 1.0))
+def zoom_of(model: keras.Model, size: tuple[int, int]) -> float:
+    """By how much a network wants a picture of this height and width enlarged."""
+    card = pretrained.about(model).card
+    return card["side"] / min(size) if "side" in card else float(card.get("zoom", 1.0))
 
 
 def zoomed(size: tuple[int, int], zoom: float) -> tuple[int, int]:
@@ -118,9 +133,9 @@ def label_map(
         raise ValueError(f"smooth={smooth!r}: there are {', '.join(SMOOTHINGS)}")
 
     def answer(part: np.ndarray) -> np.ndarray:
-        return SMOOTHINGS[smooth](scores(model, part), part).astype(np.uint8)
+        return SMOOTHINGS[smooth](scores(model, part, zoom), part).astype(np.uint8)
 
-    zoom = _zoom(model)
+    zoom = zoom_of(model, (image.shape[0], image.shape[1]))
     needed = memory_mb(model, *zoomed((image.shape[0], image.shape[1]), zoom))
     if needed <= limit_mb:
         return answer(image)
