@@ -123,11 +123,28 @@ def fcn(
     return Fcn(recipe, samples, name=name, terms=terms)
 
 
-def dense_head(recipe: Any) -> Trainer:
-    """A small Flatten and Dense classifier of scenes on the course's VGG-16, to be made convolutional."""
-    from course_utils.training.dense_head import DenseHead
+def scenes_dense(recipe: Any) -> Trainer:
+    """A small Flatten and Dense classifier of scenes on the original VGG-16, to be made convolutional."""
+    from course_utils.training.scenes_dense import ScenesDense
 
-    return DenseHead(recipe)
+    return ScenesDense(recipe)
+
+
+def streets(
+    recipe: Any,
+    data: Data,
+    maps: Annotated[Path, typer.Option(help="Folder that keeps the maps, 1 GB a pass.")] = Path(
+        "out/streets_maps"
+    ),
+) -> Trainer:
+    """The head that labels street scenes, on the original VGG-16.
+
+    --data holds CamVid as train, trainannot, val and valannot. The maps of a few views of each picture are
+    computed once, a second a picture on two cores.
+    """
+    from course_utils.training.streets import Streets
+
+    return Streets(recipe, data, maps)
 
 
 def localizer(
@@ -200,10 +217,11 @@ COMMANDS: dict[str, tuple[Callable[..., Trainer], str]] = {  # and the module of
     "allcnn": (allcnn, "all_cnn"),
     "boxes": (boxes, "boxes"),
     "colour": (colour, "colours"),
-    "dense-head": (dense_head, "dense_head"),
     "fcn": (fcn, "fcn"),
     "localizer": (localizer, "localizer"),
     "names": (names, "names"),
+    "scenes-dense": (scenes_dense, "scenes_dense"),
+    "streets": (streets, "streets"),
     "vgg16": (vgg16, "vgg16"),
 }
 

@@ -63,6 +63,7 @@ class _Settings:
     classes: tuple[str | PhotoObject, ...]
     longest: tuple[float, float]
     """Of the picture's shorter side: how long an object alone in the picture is."""
+    recolour: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def compose(
     classes: Sequence[str | PhotoObject] | None = None,
     workers: int = 1,
     longest: tuple[float, float] = (0.34, 0.85),
+    recolour: bool = False,
 ) -> LabelledImages:
     """Make n pictures with exact boxes, masks and key points; `scenes(n, …)` is this function.
 
@@ -102,6 +104,7 @@ def compose(
         workers: processes; the pictures are the same. Worth it for some hundreds of pictures.
         longest: how long the longer side of an object is that has the picture to itself, as a share of
             the picture's shorter side: (least, most).
+        recolour: mix the colours of each object anew, so that a colour does not tell the class.
 
     Returns:
         `LabelledImages`, objects from left to right. A box is the tight box of the object's visible
@@ -114,6 +117,7 @@ def compose(
     Dwibedi, Misra and Hebert (2017), section 3. Notebook 04.
     """
     settings = _checked(n, size, seed, objects, split, classes, longest)
+    settings = dataclasses.replace(settings, recolour=recolour)
     if workers <= 1 or n < 2:
         return _finished(settings, [_some(settings, 0, n)])
     from joblib import Parallel, delayed
@@ -318,7 +322,7 @@ def _painted(
     light = rng.random(2) - 0.5
     for item in pasted:
         _shade(rng, canvas, sprites[item.index], item, light)
-        _paste(rng, canvas, sprites[item.index], item, around)
+        _paste(rng, canvas, sprites[item.index], item, around, _mixture(rng) if settings.recolour else None)
     x = (np.arange(settings.width) + 0.5) / settings.width - 0.5
     y = (np.arange(settings.height) + 0.5) / settings.height - 0.5
     slope = 1 - 0.5 * (light[0] * x[None] + light[1] * y[:, None])
@@ -342,7 +346,21 @@ def _shade(rng: Generator, canvas: np.ndarray, sprite: _Sprite, item: _Pasted, l
     canvas[in_picture] *= 1 - blurred[in_window] * np.float32(strength / 255)
 
 
-def _paste(rng: Generator, canvas: np.ndarray, sprite: _Sprite, item: _Pasted, around: np.ndarray) -> None:
+def _mixture(rng: Generator) -> np.ndarray:
+    """A matrix (3, 3) from colours to other colours: each is made of two of the three, in random shares."""
+    order, share = rng.permutation(3), 0.5 * rng.random()
+    mixed = (1 - share) * np.eye(3)[order] + share * np.eye(3)[np.roll(order, 1)]
+    return (mixed * (0.6 + 0.8 * rng.random((3, 1)))).astype(np.float32)
+
+
+def _paste(
+    rng: Generator,
+    canvas: np.ndarray,
+    sprite: _Sprite,
+    item: _Pasted,
+    around: np.ndarray,
+    mixture: np.ndarray | None = None,
+) -> None:
     """The object itself, drawn some way towards the light and colour around it, then changed at random."""
     bright, brightness = around.sum() / 3 + 1, sprite.mean.sum() / 3 + 1
     towards_light = 1 + 0.4 * (min(max(bright / brightness, 0.5), 1.6) - 1)
@@ -351,6 +369,8 @@ def _paste(rng: Generator, canvas: np.ndarray, sprite: _Sprite, item: _Pasted, a
     gain *= _uniform(rng, 0.8, 1.2)
     saturation = np.float32(_uniform(rng, 0.7, 1.2))
     colours = resampling.sample(sprite.colours, item.placed, item.window)
+    if mixture is not None:
+        colours = sum(colours[..., i : i + 1] * mixture[:, i] for i in range(3))
     grey = (colours[..., :1] + 2 * colours[..., 1:2] + colours[..., 2:]) * np.float32(0.25)
     colours = (grey + (colours - grey) * saturation) * gain.astype(np.float32)
     opacity = item.opacity[..., None]

@@ -286,29 +286,23 @@ def grow(model: keras.Model, dropout: float = 0.0) -> keras.Model:
     return finer
 
 
-def split(model: keras.Model, after: str = "block3_pool") -> tuple[keras.Model, keras.Model]:
-    """The network in two parts: what stays as it is need only be computed once for each picture.
+def split(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """The network in two parts: of a trunk that stays as it is, the maps need only be computed once.
 
     Args:
         model: an FCN.
-        after: the pooling behind which to cut, at most "block3_pool" for an 8s, "block4_pool" for a 16s.
 
     Returns:
-        (below, above), made of the model's own layers: `below` from pictures to the map of `after`, and
-        `above` from [pictures, map] to the logits (of the pictures only the size counts). To train `above`
-        is to train the model.
-
-    Raises:
-        ValueError: a skip begins before the cut.
+        (below, above), made of the model's own layers: `below` from pictures to a list of the maps of pools
+        3, 4 and 5, and `above` from [pictures, maps…] to the logits. Of the pictures only the size counts,
+        and of the maps it takes those that its variant scores, the finest first: pool 5 alone for a 32s.
     """
     from keras import Model
 
-    names = [layer.name for layer in model.layers]
-    first = {"8s": "block3_pool", "16s": "block4_pool", "32s": "block5_pool"}[variant_of(names)]
-    if after not in names or names.index(after) > names.index(first):
-        raise ValueError(f"after={after!r}: the first map that {model.name} takes scores from is {first}")
-    middle = model.get_layer(after).output
-    return Model(model.input, middle), Model([model.input, middle], model.output)
+    maps = {f"pool{i}": model.get_layer(f"block{i}_pool").output for i in (3, 4, 5)}
+    scored = SKIPS[variant_of([layer.name for layer in model.layers])]
+    above = [maps[name] for name in (*scored[::-1], "pool5")]
+    return Model(model.input, list(maps.values())), Model([model.input, *above], model.output)
 
 
 # --- the loss -------------------------------------------------------------------------------------------

@@ -43,6 +43,24 @@ def build(classes: int, side: int = SIDE, filters: tuple[int, int, int] = (16, 2
     )
 
 
+def build_wide(classes: int, side: int = 63) -> keras.Model:
+    """A classifier that sees much more, with poolings, as Cireşan et al. (2012) had it for 65 and 95 pixels.
+
+    Three convolutions of 4x4, 5x5 and 5x5, each with a 2x2 max pooling, then two dense layers:
+    (N, side, side, 3) -> (N, classes) softmax.
+    """
+    from keras import Input, Sequential, layers
+
+    model = Sequential([Input((side, side, 3), name="patch")], name="wide_patch_classifier")
+    for filters, size in ((16, 4), (24, 5), (32, 5)):
+        model.add(layers.Conv2D(filters, size, activation="relu", kernel_initializer="he_normal"))
+        model.add(layers.MaxPooling2D(2))
+    model.add(layers.Flatten())
+    model.add(layers.Dense(64, activation="relu", kernel_initializer="he_normal"))
+    model.add(layers.Dense(classes, activation="softmax", dtype="float32"))
+    return model
+
+
 def around(picture: np.ndarray, rows: np.ndarray, columns: np.ndarray, side: int = SIDE) -> np.ndarray:
     """The patches around some pixels; beyond the border the picture is mirrored.
 

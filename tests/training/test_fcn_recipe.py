@@ -17,7 +17,7 @@ from course_utils.cli import train as train_cli
 from course_utils.datasets import scenes, voc
 from course_utils.networks import convert, pretrained, vgg16, weight_files
 from course_utils.pictures import images
-from course_utils.training import dense_head, fcn
+from course_utils.training import fcn, scenes_dense
 
 NAMES = ("ground", "thing", "sky")
 
@@ -285,42 +285,40 @@ def test_wrong_starts_are_named(folders, tmp_path, keras):
 
 def test_windows_are_labelled_by_what_they_hold():
     pictures = scenes(6, size=128, seed=0, objects=(1, 2), longest=(0.3, 0.6))
-    x, y = dense_head.windows(pictures, step=32)
+    x, y = scenes_dense.windows(pictures, step=32)
     assert x.shape[1:] == (64, 64, 3) and x.dtype == np.uint8 and len(x) == len(y)
     assert (y == 0).any() and (y > 0).any() and y.max() <= 6
     whole = scenes(1, size=64, seed=1, longest=(0.5, 0.6))
-    _, label = dense_head.windows(whole)
+    _, label = scenes_dense.windows(whole)
     assert label.tolist() == [int(whole.classes[0, 0]) + 1]
-    assert dense_head._label(np.array([0.9, 0.2]), np.array([2, 3])) == 255  # two objects
-    assert dense_head._label(np.array([0.5, 0.0]), np.array([2, 3])) == 255  # half an object
-    assert dense_head._label(np.array([0.02, 0.0]), np.array([2, -1])) == 0
+    assert scenes_dense._label(np.array([0.9, 0.2]), np.array([2, 3])) == 255  # two objects
+    assert scenes_dense._label(np.array([0.5, 0.0]), np.array([2, 3])) == 255  # half an object
+    assert scenes_dense._label(np.array([0.02, 0.0]), np.array([2, -1])) == 0
 
 
 def test_background_is_thinned_only():
     y = np.repeat([0, 1, 2, 3, 4, 5, 6], [100, 5, 5, 5, 5, 5, 5])
-    kept = y[dense_head.some_of_each(y, np.random.default_rng(0))]
+    kept = y[scenes_dense.some_of_each(y, np.random.default_rng(0))]
     assert np.bincount(kept).tolist() == [10, 5, 5, 5, 5, 5, 5]
 
 
 def test_dense_head_learns_ships_and_becomes_convolutional(narrow, tmp_path, monkeypatch):
     real = pretrained.load_vgg16
-    monkeypatch.setattr(dense_head.pretrained, "load_vgg16", lambda name, **options: real(narrow, **options))
-    monkeypatch.setattr(dense_head, "_backbone_sha256", lambda: runs.fingerprint(narrow))
-    recipe = dense_head.Recipe(epochs=2, batch=16, pictures=24, units=16)
-    card = dense_head.DenseHead(recipe).run(tmp_path, say=lambda line: None)
+    monkeypatch.setattr(scenes_dense.pretrained, "load_vgg16", lambda **options: real(narrow, **options))
+    recipe = scenes_dense.Recipe(epochs=2, batch=16, pictures=24, units=16)
+    card = scenes_dense.ScenesDense(recipe).run(tmp_path, say=lambda line: None)
     assert card and card["megabytes"] < 1 and 0 <= card["metrics"]["test_accuracy"] <= 1
     assert set(weight_files.layers(weight_files.read(tmp_path / "weights.npz"))) == {"fc1", "predictions"}
-    (tmp_path / "card.json").rename(tmp_path / "weights.json")
-    model = dense_head.load(tmp_path / "weights.npz")
+    model = scenes_dense.load(tmp_path / "weights.npz")
     converted = convert.dense_to_convolutional(model)
     x = np.random.default_rng(0).normal(0, 50, (1, 96, 160, 3)).astype(np.float32)
     assert converted.predict_on_batch(x).shape == (1, 2, 4, 7)
     np.testing.assert_allclose(
         converted.predict_on_batch(x[:, :64, :64])[:, 0, 0], model.predict_on_batch(x[:, :64, :64]), atol=1e-5
     )
-    monkeypatch.setattr(dense_head, "_backbone_sha256", lambda: "another")
-    with pytest.raises(ValueError, match="belongs to other weights"):
-        dense_head.load(tmp_path / "weights.npz")
+    monkeypatch.setattr(scenes_dense.heads, "trunk_hash", lambda: "another")
+    with pytest.raises(ValueError, match="head of another trunk"):
+        scenes_dense.load(tmp_path / "weights.npz")
 
 
 def test_which_samples_help_counts_every_kind(keras, monkeypatch):

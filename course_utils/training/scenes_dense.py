@@ -1,8 +1,8 @@
-"""A small Flatten and Dense classifier on the course's VGG-16, to be made convolutional. Notebook 05.
+"""The head `scenes_dense`: Flatten and Dense on the original VGG-16, to be made convolutional. Notebook 05.
 
-64x64 pixels -> block 5, 2x2x256 -> 128 -> background or one of the six objects of `scenes`. Converted, it
+64x64 pixels -> block 5, 2x2x512 -> 128 -> background or one of the six objects of `scenes`. Converted, it
 answers at every 32nd pixel of a larger picture: a heat map of where the objects are. Only the two dense
-layers are trained and ship; below them is `load_vgg16("course")`.
+layers are trained and ship; below them are the original's convolutions, as they are.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import runs, training
+from course_utils import training
 from course_utils.datasets import LabelledImages, scenes
 from course_utils.datasets.labelled import IGNORED
-from course_utils.networks import gradients, pretrained, weight_files
+from course_utils.networks import gradients, heads, pretrained, weight_files
 from course_utils.pictures import images
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Recipe(training.Recipe):
 
     dropout: float = 0.5
     units: int = 128
-    pictures: int = 1200
+    pictures: int = 300
 
 
 # --- windows --------------------------------------------------------------------------------------------
@@ -96,14 +96,17 @@ def build(backbone: keras.Model | None = None, units: int = 128, dropout: float 
     """The classifier: (N, 64, 64, 3), BGR minus the mean -> softmax (N, 7).
 
     Args:
-        backbone: a VGG-16 for 64x64 pixels without a top; default the course's own.
+        backbone: a VGG-16 for 64x64 pixels without a top; default the original's.
     """
     from keras import Model, layers
 
-    if backbone is None:
-        backbone = pretrained.load_vgg16("course", include_top=False, input_shape=(SIDE, SIDE, 3))
+    backbone = backbone or _trunk()
     x = layers.Flatten(name="flatten")(backbone.output)
-    return Model(backbone.input, _head(x, units, dropout), name="dense_head")
+    return Model(backbone.input, _head(x, units, dropout), name="scenes_dense")
+
+
+def _trunk() -> keras.Model:
+    return pretrained.load_vgg16(include_top=False, input_shape=(SIDE, SIDE, 3))
 
 
 def _head(x: Any, units: int, dropout: float) -> Any:
@@ -114,7 +117,7 @@ def _head(x: Any, units: int, dropout: float) -> Any:
     return layers.Dense(len(CLASS_NAMES), activation="softmax", dtype="float32", name="predictions")(x)
 
 
-def load(weights: str | Path = "dense_head") -> keras.Model:
+def load(weights: str | Path = "scenes_dense") -> keras.Model:
     """The trained classifier; `convert.dense_to_convolutional` makes it answer on larger pictures.
 
     Args:
@@ -122,16 +125,12 @@ def load(weights: str | Path = "dense_head") -> keras.Model:
 
     Raises:
         FileNotFoundError: there are none.
-        ValueError: they were trained on another backbone than the course's present one.
+        ValueError: they were trained on another trunk.
     """
-    path = weight_files.find(weights)
-    card = weight_files.card(path)
-    if card and card["backbone_sha256"] != _backbone_sha256():
-        raise ValueError(f"{path} belongs to other weights of the course's VGG-16: `course train dense-head`")
-    values = weight_files.read(path)
+    values, card = heads.read(weights)
     model = build(units=values["fc1_bias"].shape[0])
-    weight_files.put(model, values, path, only=("fc1", "predictions"))
-    title = str(card.get("title", path.name))
+    weight_files.put(model, values, weights, only=("fc1", "predictions"))
+    title = str(card["title"])
     return pretrained.remember(
         model,
         pretrained.About(
@@ -140,11 +139,7 @@ def load(weights: str | Path = "dense_head") -> keras.Model:
     )
 
 
-def _backbone_sha256() -> str:
-    return runs.fingerprint(weight_files.shipped("vgg16_course"))
-
-
-def features(backbone: keras.Model, x: np.ndarray, batch: int = 128) -> np.ndarray:
+def features(backbone: keras.Model, x: np.ndarray, batch: int = 64) -> np.ndarray:
     """Block 5 of windows, flattened: uint8 (n, 64, 64, 3) -> float32 (n, values)."""
     return gradients.forward(backbone, x, batch, before=images.preprocess).reshape(len(x), -1)
 
@@ -188,17 +183,17 @@ def _batches(recipe: Recipe, maps: np.ndarray, labels: np.ndarray) -> training.B
     return one_epoch
 
 
-class DenseHead(training.Trainer[Recipe]):
+class ScenesDense(training.Trainer[Recipe]):
     """The two dense layers, trained on the windows' maps and judged on new places."""
 
-    command = "dense-head"
-    largest_mb = 1.0
+    command = "scenes-dense"
+    largest_mb = 2.0
 
     def __init__(self, recipe: Recipe) -> None:
-        super().__init__(recipe, "dense_head")
+        super().__init__(recipe, "scenes_dense")
 
     def load(self) -> None:
-        backbone = pretrained.load_vgg16("course", include_top=False, input_shape=(SIDE, SIDE, 3))
+        backbone = _trunk()
         self.parts = {
             split: _windows(split, n, self.recipe.seed) for split, n in _counts(self.recipe).items()
         }
@@ -216,7 +211,7 @@ class DenseHead(training.Trainer[Recipe]):
         return _batches(self.recipe, self.maps["train"], self.parts["train"][1])
 
     def settings(self) -> dict[str, Any]:
-        return super().settings() | {"backbone": _backbone_sha256()}
+        return super().settings() | {"trunk": heads.trunk_hash()}
 
     def validate(self, model: keras.Model) -> dict[str, float]:
         answer = gradients.forward(model, self.maps["validation"]).argmax(-1)
@@ -234,12 +229,13 @@ class DenseHead(training.Trainer[Recipe]):
         metrics = {"test_accuracy": float((answer == y).mean()), "test_accuracy_by_class": by_class}
         baselines = {"majority_class": float((y == majority).mean()), "chance": 1 / len(CLASS_NAMES)}
         card = {
-            "title": "a dense head on the course's VGG-16: objects of scenes",
+            "title": "a dense head on the original VGG-16: objects of scenes",
             "class_names": list(CLASS_NAMES),
             "input_size": SIDE,
             "data": "scenes: six objects from photographs that the installed packages carry; other "
             "backgrounds for training, choosing and testing, but the same objects.",
-            "backbone_sha256": _backbone_sha256(),
+            "trunk": heads.trunk_hash(),
+            "limits": "Answers with background or one of six objects, one photograph of each.",
         }
         return training.Judgement(metrics, baselines, card)
 
