@@ -16,6 +16,13 @@ PALETTE: tuple[str, ...] = (
     *("#ffa90e", "#a96b59", "#717581", "#92dadd", "#b9ac70"),
 )
 BACKGROUND, UNLABELLED = "#000000", "#ffffff"
+NATURAL: dict[str, str] = {
+    "background": BACKGROUND,
+    **{"sky": "#92dadd", "building": "#a96b59", "pole": "#ffa90e", "road": "#717581", "pavement": "#b9ac70"},
+    **{"tree": "#2e8b3d", "sign": "#f5d800", "fence": "#e76300", "car": "#3f90da", "pedestrian": "#bd1f01"},
+    "bicyclist": "#832db6",
+}
+"""What everybody expects in a colour: trees are green."""
 
 
 def colours(count: int) -> list[str]:
@@ -26,12 +33,13 @@ def colours(count: int) -> list[str]:
 
 
 def class_colours(class_names: Sequence[str]) -> list[str]:
-    """A colour for each class; "background" is black and takes none of the others'.
+    """A colour for each class: of `NATURAL`, where it is there, else one that no other of them takes.
 
     So a class has its colour whether or not a background is counted before it.
     """
-    rest = iter(colours(len(class_names)))
-    return [BACKGROUND if name == "background" else next(rest) for name in class_names]
+    taken = {NATURAL[name] for name in class_names if name in NATURAL}
+    rest = (each for each in colours(len(class_names) + len(taken)) if each not in taken)
+    return [NATURAL[name] if name in NATURAL else next(rest) for name in class_names]
 
 
 def label_colours(labels: Sequence[str], class_names: Sequence[str] = ()) -> list[str]:

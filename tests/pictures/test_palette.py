@@ -57,3 +57,11 @@ def test_colours_stay_apart(count: int) -> None:
     assert len(set(palette.colours(count))) == count
     table = palette.mask_palette([f"class {i}" for i in range(count)])
     assert table.shape == (256, 3) and (table[255] == 255).all()
+
+
+def test_trees_are_green_and_no_street_class_shares_a_colour():
+    names = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian")
+    found = palette.class_colours((*names, "bicyclist", "lamp", "dog"))
+    assert len(set(found)) == 13
+    red, green, blue = palette.mask_palette(names)[names.index("tree")].astype(int)
+    assert green > 1.5 * red and green > 1.5 * blue
