@@ -40,7 +40,7 @@ class Recipe(training.Recipe):
 
     dropout: float = 0.5
     units: int = 128
-    pictures: int = 300
+    pictures: int = 150
 
 
 # --- windows --------------------------------------------------------------------------------------------
