@@ -472,7 +472,7 @@ def _last_rows(coarse: np.ndarray, fine: np.ndarray) -> np.ndarray:
 
 FUSE = Exercise(
     id="05.7",
-    title="one skip",
+    title="one skip connection",
     name="fuse",
     hint="`repeat(2, axis=0)` doubles every row. Then cut: `[:height, :width]`. Then add.",
     after="Coarse scores say what, finer ones correct where: a sum, class by class.",
