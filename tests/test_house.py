@@ -319,3 +319,14 @@ def test_no_address_of_a_workplace_in_committed_files(project: Path) -> None:
         if path.is_file() and path.suffix in readable:
             found = home.search(path.read_bytes())
             assert not found or path == Path(__file__), (name, found)
+
+
+def test_photographs_under_cc_by_name_their_authors_where_they_are_shown(project: Path) -> None:
+    from course_utils.pictures import images
+
+    credits = [images.credit(name) for name in images.SAMPLES if "CC BY" in images.credit(name)]
+    assert len(credits) == 2
+    for page in ("README.md", "docs/index.md", "docs/explorer/photographs.json"):
+        text = (project / page).read_text(encoding="utf-8")
+        for credit in credits:
+            assert credit.split(",")[0] in text and "CC BY 2.0" in text, (page, credit)
