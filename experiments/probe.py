@@ -1,4 +1,6 @@
-"""How much the feature maps know of classes they were not trained for: a linear probe. Notebook 02.
+"""How much the feature maps know of classes they were not trained for: a linear probe. Notebook 01.
+
+    python -m experiments.probe --cifar DIR
 
 Maps of 6,000 CIFAR-10 pictures, averaged to 2x2, and a logistic regression on them (Alain and Bengio
 2016). Beside them the same network with random weights, and the raw pixels.
@@ -6,6 +8,8 @@ Maps of 6,000 CIFAR-10 pictures, averaged to 2x2, and a logistic regression on t
 
 from __future__ import annotations
 
+import argparse
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,8 +72,6 @@ def run(cifar: str | Path | None, seed: int = 0) -> runs.Run:
     Returns:
         The record "vgg16_probe", written to `data/runs`.
     """
-    import time
-
     runtime.start(seed, "float32")
     began = time.monotonic()
     data, folder = cifar10.load(cifar), cifar10.find(cifar)
@@ -93,7 +95,7 @@ def run(cifar: str | Path | None, seed: int = 0) -> runs.Run:
     baselines["majority class"] = float(np.bincount(y_test).max() / len(y_test))
     return runs.record(
         "vgg16_probe",
-        command="course probe --cifar DIR",
+        command="python -m experiments.probe --cifar DIR",
         seed=seed,
         precision="float32",
         minutes=(time.monotonic() - began) / 60,
@@ -106,3 +108,10 @@ def run(cifar: str | Path | None, seed: int = 0) -> runs.Run:
 def _some(split: tuple[np.ndarray, np.ndarray], n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     pick = np.random.default_rng(seed).permutation(len(split[1]))[:n]
     return split[0][pick], split[1][pick]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="What do feature maps know of classes that are new to them?")
+    parser.add_argument("--cifar", type=Path, help="folder with CIFAR-10's binary files; else the cache")
+    found = run(parser.parse_args().cifar)
+    print(found.metrics, found.baselines)

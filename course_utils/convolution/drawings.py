@@ -133,6 +133,52 @@ def draw_step(picture: Any, kernel: Any, row: int, column: int) -> Figure | None
     )
 
 
+def draw_block(block: Any, kernel: Any) -> Figure | None:
+    """A window of three channels times a filter of three channels: 27 products, one number. Notebook 00.
+
+    Args:
+        block, kernel: (3, 3, 3), rows, columns and channels red, green, blue.
+    """
+    block, kernel = np.asarray(block, float), np.asarray(kernel, float)
+    products, total = block * kernel, float((block * kernel).sum())
+    side, gap, head = 1.02, 0.34, 0.24
+    width, height = 3 * side + 3 * gap + 1.0, 3 * (side + 0.14) + head
+    figure = Figure(figsize=(width, height))
+    widest = float(np.abs(kernel).max()), float(np.abs(products).max())
+    sign: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 13, "color": plots.SOFT}
+    for channel, tone in enumerate(("Reds_r", "Greens_r", "Blues_r")):
+        bottom = height - head - (channel + 1) * (side + 0.14) + 0.07
+        parts: Parts = [
+            (block[..., channel], {"cmap": tone, "limits": (-60, 300), "form": "{:.0f}"}),
+            (kernel[..., channel], {"cmap": "signed", "limits": (-2 * widest[0], 2 * widest[0])}),
+            (
+                products[..., channel],
+                {"form": "{:.0f}", "cmap": "signed", "limits": (-2 * widest[1], 2 * widest[1])},
+            ),
+        ]
+        for place, (values, style) in enumerate(parts):
+            left = place * (side + gap)
+            ax = figure.add_axes((left / width, bottom / height, side / width, side / height))
+            plots.numbers(ax, values, **{"form": "{:.2g}", "fontsize": 8, **style})
+            if channel == 0:
+                ax.set_title(["window", "filter", "products"][place])
+            text = ("×", "=", "}" if channel == 1 else "")[place]
+            middle = (left + side + gap / 2) / width, (bottom + side / 2) / height
+            figure.text(*middle, text, **{**sign, "fontsize": 44 if place == 2 else 13})
+    ax = figure.add_axes(
+        ((width - 0.96) / width, (height - head - 0.96) / 2 / height, 0.96 / width, 0.96 / height)
+    )
+    plots.numbers(
+        ax, [[total]], form="{:.0f}", cmap="signed", limits=(-2 * abs(total), 2 * abs(total)), fontsize=13
+    )
+    ax.set_title("their sum", fontsize=8.5)
+    alt = (
+        "A window of 3 by 3 pixels in red, green and blue, times a filter of as many numbers: 27 products. "
+        f"Their sum is one number, {total:.0f}."
+    )
+    return plots.publish(figure, alt)
+
+
 def draw_sheet(picture: Any, kernel: Any) -> Figure | None:
     """All places of the filter, one drawing each: contact sheet of the whole convolution. Notebook 00."""
     picture, kernel = np.asarray(picture, float), np.asarray(kernel, float)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -48,186 +48,6 @@ FIND_THE_LAYER = Exercise(
         "layers 0 to 30": 31,
     },
     right=[np.int64(29), 29.0],
-)
-
-# --- 02.2 ----------------------------------------------------------------------------------------------
-
-
-def one_map(x, kernel, bias):
-    height, width, _ = x.shape
-    padded = np.pad(x, [(1, 1), (1, 1), (0, 0)])
-    total = np.full((height, width), bias)
-    for row in range(3):
-        for column in range(3):
-            window = padded[row : row + height, column : column + width]
-            total = total + window @ kernel[row, column]
-    return np.maximum(total, 0)
-
-
-def _sums(x: np.ndarray, kernel: np.ndarray, mode: str = "constant") -> np.ndarray:
-    """Convolution as networks do it, before bias and ReLU; the reference of the check."""
-    from scipy.ndimage import correlate
-
-    parts = [correlate(x[..., c], kernel[..., c], mode=mode) for c in range(x.shape[-1])]
-    return np.sum(parts, axis=0)
-
-
-def some_maps(random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
-    for height, width, bias in [(6, 7, 30.0), (5, 4, -20.0), (8, 6, 12.5)]:
-        yield random.normal(0, 50, (height, width, 3)), random.normal(0, 1, (3, 3, 3)), bias
-
-
-def _by_hand(
-    relu: bool = True, bias: float = 1, turn: bool = False, channels: int = 3, mode: str = "constant"
-) -> Any:
-    def answer(x: np.ndarray, kernel: np.ndarray, b: float) -> np.ndarray:
-        kernel = kernel[::-1, ::-1] if turn else kernel
-        total = _sums(x[..., :channels], kernel[..., :channels], mode) + bias * b
-        return np.maximum(total, 0) if relu else total
-
-    return answer
-
-
-def _with_scipy(x: np.ndarray, kernel: np.ndarray, bias: float) -> np.ndarray:
-    from scipy.signal import correlate2d
-
-    parts = [correlate2d(x[..., c], kernel[..., c], mode="same") for c in range(3)]
-    return np.clip(sum(parts) + bias, 0, None)
-
-
-def _in_loops(x: np.ndarray, kernel: np.ndarray, bias: float) -> np.ndarray:
-    height, width, _ = x.shape
-    out = np.zeros((height, width))
-    for r in range(height):
-        for c in range(width):
-            total = bias
-            for i in range(3):
-                for j in range(3):
-                    if 0 <= r + i - 1 < height and 0 <= c + j - 1 < width:
-                        total += (x[r + i - 1, c + j - 1] * kernel[i, j]).sum()
-            out[r, c] = max(0, total)
-    return out
-
-
-ONE_MAP = Exercise(
-    id="02.2",
-    title="one map by hand",
-    name="one_map",
-    hint="np.pad puts a border of zeros around. For each of the nine places of the kernel, take the picture "
-    "moved by it and multiply with `@ kernel[row, column]`: that adds up the channels.",
-    after="One convolution of the network is this, once for each of its filters.",
-    solution=one_map,
-    inputs=some_maps,
-    mistakes={
-        "Some values are negative: the ReLU is missing.": _by_hand(relu=False),
-        "The bias is missing.": _by_hand(bias=0),
-        "The bias is taken off; it should be added.": _by_hand(bias=-1),
-        "The ReLU comes last: you add the bias after it.": lambda x, kernel, bias: (
-            _by_hand(bias=0)(x, kernel, bias) + bias
-        ),
-        "The kernel is turned over. Networks slide it as it is.": _by_hand(turn=True),
-        "Only the first channel counts in your map; the kernel has a slice for each.": _by_hand(channels=1),
-        "The border repeats the edge of the picture; it should be zeros.": _by_hand(mode="nearest"),
-        "The border mirrors the picture; it should be zeros.": _by_hand(mode="mirror"),
-        "The bias is added once for each channel; once is enough.": _by_hand(bias=3),
-        "The bias is added once for each of the nine places; once is enough.": _by_hand(bias=9),
-        "The map is smaller than the picture: a border of zeros is missing.": lambda x, kernel, bias: (
-            _by_hand()(x, kernel, bias)[1:-1, 1:-1]
-        ),
-        "Three maps came out: one kernel adds up all three channels to one map.": lambda x, kernel, bias: (
-            np.stack([_by_hand(channels=1)(x[..., c:], kernel[..., c:], bias) for c in range(3)], axis=-1)
-        ),
-        "Only the middle place of the kernel counts: the sum goes over all nine.": lambda x, kernel, bias: (
-            np.maximum(x @ kernel[1, 1] + bias, 0)
-        ),
-        "The channels meet the kernel in another order: blue's and red's are exchanged.": (
-            lambda x, kernel, bias: _by_hand()(x[..., ::-1], kernel, bias)
-        ),
-        "Rows and columns of the kernel are exchanged.": lambda x, kernel, bias: _by_hand()(
-            x, kernel.swapaxes(0, 1), bias
-        ),
-    },
-    right=[_with_scipy, _in_loops, lambda x, kernel, bias: one_map(x, kernel, bias).astype(np.float32)],
-)
-
-# --- 02.3 ----------------------------------------------------------------------------------------------
-
-
-def field(steps):
-    size, stride = 1, 1
-    for kernel, step in steps:
-        size = size + (kernel - 1) * stride
-        stride = stride * step
-    return size
-
-
-def chains(random: np.random.Generator) -> Iterator[tuple[list[tuple[int, int]]]]:
-    yield ([(3, 1), (3, 1)],)
-    yield ([(3, 1)],)
-    yield ([(3, 1), (3, 1), (2, 2), (3, 1), (3, 1)],)
-    yield ([(5, 2), (1, 1), (3, 2), (2, 2), (3, 1)],)
-    kernels, strides = random.integers(2, 8, 4), random.permutation([1, 2, 3, 4])
-    yield ([(int(k), int(s)) for k, s in zip(kernels, strides, strict=True)],)
-
-
-def _walk(steps: Sequence[tuple[int, int]], start: int = 1, less: int = 1, late: bool = False) -> int:
-    """The recursion of the field, and its usual slips."""
-    size, stride = start, 1
-    for kernel, step in steps:
-        stride = stride * step if late else stride
-        size += (kernel - less) * stride
-        stride = stride if late else stride * step
-    return size
-
-
-def _backwards(steps: Sequence[tuple[int, int]]) -> int:
-    size = 1
-    for kernel, step in reversed(steps):
-        size = (size - 1) * step + kernel
-    return size
-
-
-def _by_trying(steps: Sequence[tuple[int, int]]) -> int:
-    """Which pixels does the first value read? Sets instead of a formula."""
-    seen = {0}
-    for kernel, step in reversed(steps):
-        seen = {place * step + k for place in seen for k in range(kernel)}
-    return max(seen) - min(seen) + 1
-
-
-FIELD = Exercise(
-    id="02.3",
-    title="the size of a receptive field",
-    name="field",
-    hint="Start with size = 1 and stride = 1. Each layer adds (kernel - 1) steps on the map that it looks "
-    "at; how long is such a step in pixels of the picture?",
-    after="The strides make it grow: each pool doubles what every later convolution adds.",
-    solution=field,
-    inputs=chains,
-    mistakes={
-        "The kernels' sizes cannot be added: two of 3 see 5 pixels, not 6.": lambda steps: sum(
-            kernel for kernel, _ in steps
-        ),
-        "After a pool, one step on the map is two on the picture: count the strides.": lambda steps: (
-            1 + sum(kernel - 1 for kernel, _ in steps)
-        ),
-        "A layer's own stride counts only for the layers behind it.": lambda steps: _walk(steps, late=True),
-        "The first value sees one pixel, not none: start from 1.": lambda steps: _walk(steps, start=0),
-        "A layer adds kernel - 1 steps, not kernel: the first pixel of its window is there already.": (
-            lambda steps: _walk(steps, less=0)
-        ),
-        "That is how far one step on the last map goes, the stride.": lambda steps: int(
-            np.prod([step for _, step in steps])
-        ),
-        "A stride of 3 makes a step three times as long, not twice.": lambda steps: _walk(
-            [(kernel, min(step, 2)) for kernel, step in steps]
-        ),
-        "The first layer has to be read first.": lambda steps: _walk(steps[::-1]),
-        "Kernels of 3 are frequent, not given: each step brings its own.": lambda steps: _walk(
-            [(3 if step == 1 else 2, step) for _, step in steps]
-        ),
-    },
-    right=[_backwards, _by_trying],
 )
 
 # --- 02.4 ----------------------------------------------------------------------------------------------
@@ -392,4 +212,223 @@ SILENT = Exercise(
     ],
 )
 
-EXERCISES = (FIND_THE_LAYER, ONE_MAP, FIELD, PEAK, SILENT)
+# --- 02.6 ----------------------------------------------------------------------------------------------
+
+
+def to_show(one, percent):
+    top = np.percentile(one, percent)
+    if top == 0:
+        top = max(one.max(), 1)
+    return np.minimum(one / top, 1)
+
+
+def maps_to_show(random: np.random.Generator) -> Iterator[tuple[np.ndarray, float]]:
+    """Maps behind a ReLU with one value far above the others; one of few values, and one of none."""
+    for height, width, percent, mean in [(9, 12, 95, 0.6), (11, 7, 80, 5), (8, 8, 99, 1), (10, 13, 60, 0.8)]:
+        one = np.maximum(random.normal(mean, 1, (height, width)), 0) * random.uniform(0.05, 9)
+        one[int(random.integers(height)), int(random.integers(width))] = 40 * one.max()
+        yield one, percent
+    few = np.zeros((12, 9))
+    few[3, int(random.integers(9))], few[7, 2] = 2.5, 1.25  # the percentile is 0
+    yield few, 90
+    yield np.zeros((4, 5)), 99
+
+
+def _toned(top: Any, low: Any = lambda one: 0.0, cut: bool = True) -> Any:
+    """A map on a scale between two values of its own; where there is no room between them, zeros."""
+
+    def toned(one: np.ndarray, percent: float) -> np.ndarray:
+        least, most = low(one), top(one, percent)
+        if most <= least:
+            most = max(float(one.max()), 1.0)
+        drawn = (one - least) / (most - least)
+        return np.clip(drawn, 0, 1) if cut else drawn
+
+    return toned
+
+
+def _bare(one: np.ndarray, percent: float) -> np.ndarray:
+    """Without a thought for percentiles of 0; what is no number shows as -1."""
+    with np.errstate(all="ignore"):
+        return np.nan_to_num(np.minimum(one / np.percentile(one, percent), 1), nan=-1.0)
+
+
+def drawn(value: Any) -> np.ndarray:
+    """A map for drawing; what is no number shows as -1."""
+    plain = np.asarray(value) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+    return array(np.where(np.isfinite(plain), plain, -1.0) if isinstance(plain, np.ndarray) else plain)
+
+
+TO_SHOW = Exercise(
+    id="02.6",
+    title="a scale that can be read",
+    name="to_show",
+    hint="np.percentile(one, percent) is the value that becomes 1; np.minimum cuts off what is above. And if "
+    "that value is 0? Then take the largest, and if that is 0 as well, anything but 0.",
+    after="One glaring value no longer darkens the rest. `scaled` of the course draws the maps below so.",
+    solution=to_show,
+    inputs=maps_to_show,
+    read=drawn,
+    mistakes={
+        "Right as long as there is something to divide by: the percentile of a map may be 0.": _bare,
+        "The percentile may be 0 though the map is not: then its largest value takes its place.": (
+            lambda one, percent: to_show(one, percent) if np.percentile(one, percent) > 0 else 0 * one
+        ),
+        "That is the scale of the largest value; one glaring spot, and the rest is dark.": _toned(
+            lambda one, percent: one.max()
+        ),
+        "The percentile is 99 in yours; `percent` has a say.": lambda one, percent: to_show(one, 99),
+        "Values above the percentile are above 1: cut them off.": _toned(
+            lambda one, percent: np.percentile(one, percent), cut=False
+        ),
+        "Values above the percentile have become 0; they are the strongest, so 1.": lambda one, percent: (
+            np.where(to_show(one, percent) < 1, to_show(one, percent), 0.0)
+        ),
+        "np.quantile takes shares, 0 to 1; np.percentile takes per cent.": lambda one, percent: to_show(
+            one, percent / 100
+        ),
+        "The percentile is taken off; the map should be divided by it.": lambda one, percent: np.maximum(
+            one - np.percentile(one, percent), 0
+        ),
+        "That is `percent` per cent of the largest value; a percentile counts values.": _toned(
+            lambda one, percent: one.max() * percent / 100
+        ),
+        "Each row has its own scale in yours; one for the whole map.": lambda one, percent: np.stack(
+            [to_show(row, percent) for row in one]
+        ),
+        "Each column has its own scale in yours; one for the whole map.": lambda one, percent: np.stack(
+            [to_show(column, percent) for column in one.T], axis=1
+        ),
+        "A yes or no for each place; what lies between should be kept.": lambda one, percent: (
+            one >= max(np.percentile(one, percent), 1e-9)
+        ),
+        "The zeros are left out of the count; all values of the map count.": lambda one, percent: to_show(
+            one, percent if not one.any() else 100 * (1 - (one > 0).mean() * (1 - percent / 100))
+        ),
+        "Upside down in brightness: the strongest should be 1.": lambda one, percent: (
+            1 - to_show(one, percent)
+        ),
+        "The map is stretched from its lowest value on; 0 should stay 0.": _toned(
+            lambda one, percent: np.percentile(one, percent),
+            low=lambda one: float(one[one > 0].min()) if one.any() else 0.0,
+        ),
+    },
+    right=[
+        lambda one, percent: np.clip(one / (np.quantile(one, percent / 100) or one.max() or 1.0), 0, 1),
+        lambda one, percent: to_show(one, percent).astype(np.float32),
+        lambda one, percent: (
+            np.minimum(one, top) / top
+            if (top := np.percentile(one, percent) or one.max())
+            else np.zeros_like(one)
+        ),
+    ],
+)
+
+# --- 02.7 ----------------------------------------------------------------------------------------------
+
+
+def choose_and_judge(scores):
+    best = scores[0].argmax()
+    return best, scores[1:, best].mean()
+
+
+def some_scores(random: np.random.Generator) -> Iterator[tuple[np.ndarray]]:
+    """Scores (photographs, maps): one map is the first photograph's best, one the others', one of all."""
+    for photographs, maps, low in [(3, 8, -5.3), (5, 6, -3.6), (2, 7, -5.3), (4, 11, -3.6)]:
+        scores = random.normal(0, 1, (photographs, maps))
+        first, later, whole, lowest, second = random.permutation(maps)[:5]
+        scores[0, [first, later, whole, lowest, second]] = 4.1, -3.0, 3.9, low, 2.9
+        scores[1:, first] = random.uniform(0.3, 1.5, photographs - 1)
+        scores[1:, later] = random.uniform(8, 8.5, photographs - 1)
+        scores[1:, whole] = 7.6
+        scores[-1, second] = -9.5
+        yield (scores + np.round(random.uniform(0.01, 0.2), 3),)
+
+
+def pair(value: Any) -> np.ndarray:
+    """A map's number and a score, or whatever else came."""
+    return array([*value] if isinstance(value, (tuple, list)) else value, what="The answer")
+
+
+def _judged(choose: Any, judge: Any = lambda scores, k: scores[1:, k].mean()) -> Any:
+    def answer(scores: np.ndarray) -> tuple[int, float]:
+        best = int(choose(scores))
+        return best, float(judge(scores, best))
+
+    return answer
+
+
+def _first(scores: np.ndarray) -> int:
+    return int(scores[0].argmax())
+
+
+CHOOSE_AND_JUDGE = Exercise(
+    id="02.7",
+    title="choose, then judge",
+    name="choose_and_judge",
+    hint="Row 0 chooses: its argmax. The other rows, `scores[1:]`, judge: their mean in that one column.",
+    after="The photograph that chose a map has no say in how good it is: the rule behind every test set.",
+    solution=choose_and_judge,
+    inputs=some_scores,
+    read=pair,
+    mistakes={
+        "The map is chosen on all photographs, and so on those that should judge it, too.": _judged(
+            lambda scores: scores.mean(axis=0).argmax()
+        ),
+        "The map is chosen on the photographs that should judge it.": _judged(
+            lambda scores: scores[1:].mean(axis=0).argmax()
+        ),
+        "The photograph that chose the map judges as well: leave row 0 out of the mean.": _judged(
+            _first, lambda scores, k: scores[:, k].mean()
+        ),
+        "That is its score where it was chosen; the others are asked.": _judged(
+            _first, lambda scores, k: scores[0, k]
+        ),
+        "Judged are the best maps of the other photographs, not the one that was chosen.": _judged(
+            _first, lambda scores, k: scores[1:].max(axis=1).mean()
+        ),
+        "Judged are all maps of the other photographs, not the one that was chosen.": _judged(
+            _first, lambda scores, k: scores[1:].mean()
+        ),
+        "Only one of the other photographs judges; all of them should.": _judged(
+            _first, lambda scores, k: scores[1, k]
+        ),
+        "Only the last photograph judges; all but the first should.": _judged(
+            _first, lambda scores, k: scores[-1, k]
+        ),
+        "The best of the other scores is taken; their mean is fairer.": _judged(
+            _first, lambda scores, k: scores[1:, k].max()
+        ),
+        "The sum depends on how many photographs there are; take the mean.": _judged(
+            _first, lambda scores, k: scores[1:, k].sum()
+        ),
+        "The last photograph chooses in yours; the first should.": _judged(
+            lambda scores: scores[-1].argmax(), lambda scores, k: scores[:-1, k].mean()
+        ),
+        "The lowest score is chosen; the highest stands out.": _judged(lambda scores: scores[0].argmin()),
+        "The sign does not count in your choice; a map that is dark there is not wanted.": _judged(
+            lambda scores: np.abs(scores[0]).argmax()
+        ),
+        "Maps are counted from 0.": lambda scores: (_first(scores) + 1, scores[1:, _first(scores)].mean()),
+        "The number of the map comes first, the score second.": lambda scores: (
+            scores[1:, _first(scores)].mean(),
+            _first(scores),
+        ),
+        "The score alone came back; which map is it?": lambda scores: scores[1:, _first(scores)].mean(),
+        "The map's number alone came back; how does it do on the other photographs?": _first,
+        "One score for each of the other photographs; their mean is asked for.": lambda scores: np.array(
+            [_first(scores), *scores[1:, _first(scores)]]
+        ),
+        "Rows and columns are exchanged: a row is a photograph, a column a map.": lambda scores: (
+            (best := int(scores[:, 0].argmax())),
+            float(scores[best, 1:].mean()),
+        ),
+    },
+    right=[
+        lambda scores: (int(np.argsort(scores[0])[-1]), float(np.mean(scores[1:, np.argmax(scores[0])]))),
+        lambda scores: [*choose_and_judge(scores)],
+        lambda scores: np.array(choose_and_judge(scores), np.float32),
+    ],
+)
+
+EXERCISES = (FIND_THE_LAYER, PEAK, SILENT, TO_SHOW, CHOOSE_AND_JUDGE)

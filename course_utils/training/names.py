@@ -364,17 +364,29 @@ def rates(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 # --- calibration ----------------------------------------------------------------------------------------
 
 
-def calibration_error(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error (Guo et al. 2017): how far the shown probability is from the share that is
-    right.
+def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> list[dict[str, float]]:
+    """What first guesses of a certain probability are worth: a calibration curve. Notebook 01.
 
-    Pictures are put in bins by the probability of the first guess; |mean probability - share right| of the
-    bins is averaged, weighted by their size.
+    Returns:
+        For each bin of the first guess's probability that has pictures: how many `pictures`, their mean
+        probability (`shown`), and the share of them that is `right`.
     """
     probability = _softmax(logits)
     shown, right = probability.max(1), probability.argmax(1) == labels
     place = np.minimum((shown * bins).astype(int), bins - 1)
-    gaps = [abs(shown[place == i].sum() - right[place == i].sum()) for i in range(bins)]
+    return [
+        {"pictures": int(some.sum()), "shown": float(shown[some].mean()), "right": float(right[some].mean())}
+        for some in (place == i for i in range(bins))
+        if some.any()
+    ]
+
+
+def calibration_error(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error (Guo et al. 2017): |mean probability - share right| of the bins of
+    `reliability`, averaged with their numbers of pictures as weights.
+    """
+    curve = reliability(logits, labels, bins)
+    gaps = [each["pictures"] * abs(each["shown"] - each["right"]) for each in curve]
     return float(sum(gaps) / len(labels))
 
 
@@ -554,6 +566,8 @@ def measure(
         "before": calibration_error(together, wanted),
         "after": calibration_error(together / scale, wanted),
     }
+    curve = reliability(together / scale, wanted)
+    metrics["calibration"] = {f"bin {i}": each for i, each in enumerate(curve, start=1)}
     return metrics | {"temperature": scale, "judged": {k: len(v) for k, v in labels.items()}}, scale
 
 

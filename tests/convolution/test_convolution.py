@@ -13,6 +13,7 @@ from scipy.signal import correlate, correlate2d
 
 from course_utils.convolution.convolution import as_matrix, convolve, directions, windows
 from course_utils.convolution.drawings import (
+    draw_block,
     draw_goal,
     draw_guesses,
     draw_matrix,
@@ -139,6 +140,10 @@ DRAWINGS: dict[str, tuple[Any, str]] = {
     "matrix": (
         lambda: draw_matrix(as_matrix(STANDING, 5, 5), PICTURE, np.zeros((3, 3))),
         "9 rows and 25 columns",
+    ),
+    "block": (
+        lambda: draw_block(np.full((3, 3, 3), 2.0), np.ones((3, 3, 3)) * [1, -1, 3]),
+        "27 products. Their sum is one number, 54.",
     ),
     "reach": (lambda: draw_reach({1: np.eye(3)[:, :2], 2: np.ones((3, 3))}), "1: 2 by 2, 2: 3 by 3"),
     "guesses": (
