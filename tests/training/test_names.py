@@ -166,6 +166,16 @@ def test_temperature_undoes_a_scale_and_mends_the_calibration() -> None:
     assert names.temperature(3 * honest, labels) == pytest.approx(3, rel=0.05)
     assert names.calibration_error(honest, labels) < 0.02 < 0.1 < names.calibration_error(3 * honest, labels)
     assert names.rates(honest, honest.argmax(1)) == {"first": 1.0, "first_five": 1.0}
+    curve = [each for each in names.reliability(honest, labels) if each["pictures"] > 400]
+    assert len(curve) >= 8 and all(abs(each["shown"] - each["right"]) < 0.06 for each in curve)
+
+
+def test_the_recorded_calibration_curve_has_the_recorded_error() -> None:
+    metrics = runs.load("names").metrics
+    curve, total = metrics["calibration"].values(), sum(metrics["judged"].values())
+    assert sum(each["pictures"] for each in curve) == total
+    error = sum(each["pictures"] * abs(each["shown"] - each["right"]) for each in curve) / total
+    assert error == pytest.approx(metrics["calibration_error"]["after"], abs=1e-6)
 
 
 # --- heads on the trunk ---------------------------------------------------------------------------------
