@@ -161,7 +161,7 @@ def prepare(image):
 
 def some_pictures(random: np.random.Generator) -> Iterator[tuple[np.ndarray]]:
     for height, width in [(4, 5), (3, 3), *random.integers(3, 9, (2, 2))]:
-        yield (random.integers(0, 256, (height, width, 3)).astype(np.float32),)
+        yield (random.uniform(0, 255, (height, width, 3)).astype(np.float32),)  # as resizing leaves them
 
 
 PREPARE = Exercise(
@@ -195,6 +195,12 @@ PREPARE = Exercise(
             lambda image: image[..., ::-1] - image.mean()
         ),
         "The axes have changed places.": lambda image: (image[..., ::-1] - BGR).transpose(1, 0, 2),
+        "The fractions of the pixels are lost: don't make whole numbers of them.": lambda image: (
+            image.astype(np.uint8)[..., ::-1] - BGR
+        ),
+        "The means are rounded to whole numbers; take them as they are.": lambda image: (
+            image[..., ::-1] - np.round(BGR)
+        ),
     },
     right=[
         lambda image: image[:, :, [2, 1, 0]] - BGR.astype(np.float32),
@@ -296,10 +302,16 @@ def class_map(maps, kernel, index):
 
 
 def some_heads(random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    for height, width, channels, classes in [(2, 3, 4, 5), (5, 4, 3, 3), (1, 6, 7, 9), (4, 4, 4, 4)]:
+    for height, width, channels, classes, index in [
+        (2, 3, 4, 5, 1),
+        (5, 4, 3, 3, 2),
+        (1, 6, 7, 9, 0),
+        (4, 4, 4, 4, 2),
+    ]:
         maps = np.round(random.uniform(0, 3, (height, width, channels)), 1)
         kernel = np.round(random.normal(0, 1, (channels, classes)), 1)
-        yield maps, kernel, int(random.integers(1, classes))
+        kernel[0] = np.round(random.uniform(0.5, 2, classes), 1) * random.choice([-1, 1], classes)
+        yield maps, kernel, index
 
 
 CLASS_MAP = Exercise(

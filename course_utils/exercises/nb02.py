@@ -61,9 +61,8 @@ def peak(stack, channel):
 
 def some_stacks(random: np.random.Generator) -> Iterator[tuple[np.ndarray, int]]:
     """A peak inside, never on the diagonal, not where the whole stack or the mean is highest."""
-    for height, width, maps in [(5, 8, 3), (9, 4, 5), (6, 7, 4)]:
+    for height, width, maps, channel in [(5, 8, 3, 1), (9, 4, 5, 3), (6, 7, 4, int(random.choice([0, 2])))]:
         stack = random.uniform(0.1, 5, (height, width, maps))
-        channel = int(random.integers(0, maps)) if maps == 4 else 1
         row, column = int(random.integers(2, height)), int(random.integers(0, 2))
         stack[row, column, channel] = 6
         stack[row - 1, :, channel] += 0.9  # the strongest row on average is another one
@@ -117,6 +116,10 @@ PEAK = Exercise(
         "Rows and columns are counted from 0.": lambda stack, channel: (
             np.array(_place(stack[..., channel])) + 1
         ),
+        "A row has as many values as the map is wide: divide by the width, not by the height.": (
+            lambda stack, channel: divmod(int(stack[..., channel].argmax()), stack.shape[0])
+        ),
+        "The second map is asked whatever `channel` says.": lambda stack, channel: _place(stack[..., 1]),
         "The first map is asked whatever `channel` says.": lambda stack, channel: _place(stack[..., 0]),
     },
     right=[

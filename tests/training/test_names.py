@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course_utils import runtime
+from course_utils import runs, runtime
 from course_utils.networks import heads, pretrained, weight_files
 from course_utils.training import names
 
