@@ -18,7 +18,7 @@ TONES = ("#4477aa", "#228b8d", "#5b9a43", "#c98a1b", "#b4464b")  # the five bloc
 SLOPE = (0.25, 0.2)  # how far a slab's back is moved, to the right and up, for each unit of its height
 
 
-def scaled(one: Any, percent: float = 99.5) -> np.ndarray:
+def scaled(one: Any, percent: float = 98) -> np.ndarray:
     """A map as 0..1 for drawing: 1 from the value on that `percent` per cent of all lie below. Notebook 02.
 
     One single high value would leave all others dark on a scale that reaches up to it.
@@ -34,7 +34,7 @@ def scaled(one: Any, percent: float = 99.5) -> np.ndarray:
     return np.clip(one / top, 0, 1) if top > 0 else np.zeros_like(one)
 
 
-def spotlight(image: np.ndarray, one: Any, percent: float = 99.5, dark: float = 0.12) -> np.ndarray:
+def spotlight(image: np.ndarray, one: Any, percent: float = 98, dark: float = 0.15) -> np.ndarray:
     """A photograph, bright where a map is strong and nearly dark elsewhere. Notebook 02.
 
     Args:
