@@ -100,12 +100,12 @@ def run(plan: Plan | None = None, say: Any = print) -> dict[str, dict[str, Any]]
     plan = plan or Plan()
     made = scenes(plan.tested, size=plan.size, seed=0, objects=(1, 3), split="test")
     runtime.start(0)
-    judged = quick.prepare(built(), made.images, made.masks)
+    asked = quick.prepare(built(), made.images, made.masks)
     totals: dict[str, list[np.ndarray]] = {}
     for seed in plan.seeds:
         weights = class_weights(some(max(plan.counts), plan.size, seed)[1], len(NAMES), 0.5)
         for name, pair in sets(plan, seed):
-            labels = quick.answer(train(pair, weights, plan.steps, seed), judged).argmax(-1)
+            labels = quick.answer(train(pair, weights, plan.steps, seed), asked).argmax(-1)
             total = segmentation.confusion_matrix(made.masks, labels, len(NAMES))
             totals.setdefault(name, []).append(total)
             found = segmentation.quality(totals[name][-1])

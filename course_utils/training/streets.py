@@ -115,7 +115,7 @@ class Streets(training.Trainer[Recipe]):
             for layer, maps in zip(drawn, gradients.forward(trunk, x), strict=True):
                 values = maps.reshape(-1, maps.shape[-1])
                 drawn[layer].append(values[rng.integers(len(values), size=300)])
-        found = {}
+        found: dict[str, np.ndarray] = {}
         for layer, n in fcn_head.COMPONENTS.items():
             kernel, bias = fcn_head.principal(np.concatenate(drawn[layer]), n)
             found |= {f"reduce_{layer}_kernel": kernel, f"reduce_{layer}_bias": bias}
