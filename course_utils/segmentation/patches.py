@@ -129,7 +129,7 @@ def in_one_pass(converted: keras.Model, picture: np.ndarray, side: int = SIDE) -
     """The same answer as `pixel_by_pixel`, with nothing computed twice.
 
     Args:
-        converted: `models.convert.dense_to_convolutional` of the classifier.
+        converted: `networks.convert.dense_to_convolutional` of the classifier.
         picture: (H, W, 3), RGB 0..255.
         side: of the classifier's patches.
     """
