@@ -11,7 +11,8 @@ from course_utils.pictures import images
 
 
 def prepared(case: dict[str, int]) -> tuple:
-    """The class branch of a localizer on the course's network, and a photograph."""
+    """The class branch of an untrained localizer on the half-width network, and a photograph: time does not
+    depend on what was learned."""
     backbone = pretrained.load_vgg16("course", until="block5_conv3")
     model = localizer.build(backbone, 6, size=case["window"])
     photograph = images.resize(images.sample("chelsea"), case["picture"])

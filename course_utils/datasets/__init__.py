@@ -1,6 +1,7 @@
 """Data: pictures made on the fly, a reader's own, and two public sets.
 
 scenes              pictures with boxes, masks and key points, made from installed photographs
+puppets             jointed figures drawn on photographs, their joints known exactly
 boxes_from_csv      a reader's own pictures and a table of boxes
 masks_from_folders  a reader's own pictures and a folder of masks
 cutouts             objects cut out of photographs, for scenes of one's own

@@ -161,7 +161,10 @@ def scan(
 def training_windows(
     data: LabelledImages, each: int = 2, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Square windows around objects, and as many beside them.
+    """Square windows around objects, as many beside them, and as many that hold only a part of one.
+
+    Without the last a wheel is a motorcycle, and many windows on one thing agree on something false: these
+    are the negatives that a window finds hardest.
 
     Returns:
         the pictures' numbers (N,), windows (N, 4), classes (N,), where the last class is "nothing", and
@@ -178,6 +181,9 @@ def training_windows(
             window = np.array([*rng.uniform(-0.1, 1, 2) * (data.images.shape[1] - side), side, side])
             if _seen(box, window) < 0.4:
                 rows.append((i, *window, len(data.class_names)))
+            side = rng.uniform(0.25, 0.5) * max(box[2:])
+            corner = box[:2] + rng.random(2) * (box[2:] - side)
+            rows.append((i, *corner, side, side, len(data.class_names)))
     table = np.array(rows)
     number, windows, labels = table[:, 0].astype(int), table[:, 1:5], table[:, 5].astype(int)
     shares = to_window(data.boxes[number, 0], windows)

@@ -124,3 +124,8 @@ def test_training_windows_hold_the_object_or_hardly_any_of_it():
     assert (shares >= -1e-9).all() and (shares[:, :2] + shares[:, 2:] <= 1 + 1e-9).all()
     assert (shares[positive, 2:].max(axis=1) >= 0.5).all()
     assert (labels[positive] == made.classes[number[positive], 0]).all()
+    boxes, beside = made.boxes[number[~positive], 0], around[~positive]  # nothing: a part at most
+    whole = (boxes[:, :2] >= beside[:, :2]) & (boxes[:, :2] + boxes[:, 2:] <= beside[:, :2] + beside[:, 2:])
+    assert not whole.all(axis=1).any()
+    touched = np.diag(box_tools.iou(boxes, beside)) > 0
+    assert touched.sum() >= 16  # two parts of an object in each scene
