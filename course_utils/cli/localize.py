@@ -14,6 +14,7 @@ from course_utils.cli import _outputs
 
 COLUMNS = ("file", "class", "score", "x", "y", "w", "h")
 TOGETHER = 16  # pictures in memory at once
+SHIPPED = "localizer_caltech"  # knows airplane, face, motorcycle
 Row = tuple[str, ...]
 
 
@@ -24,8 +25,10 @@ def register(app: typer.Typer) -> None:
 
 def localize(
     folder: Annotated[Path, typer.Argument(help="Pictures of one object each; also in folders below.")],
-    weights: Annotated[Path, typer.Option(help="weights.npz of `course train localizer`.", dir_okay=False)],
     csv_file: Annotated[Path, typer.Option("--csv", help=f"Write {', '.join(COLUMNS)} to this file.")],
+    weights: Annotated[
+        Path, typer.Option(help="A shipped name, or weights.npz of `course train`.", dir_okay=False)
+    ] = Path(SHIPPED),
     looks: Annotated[int, typer.Option(min=1, max=4, help="2: look again at the box found.")] = 2,
     mirror: Annotated[bool, typer.Option(help="Look at each mirrored, too.")] = True,
     overwrite: _outputs.Overwrite = False,
