@@ -253,8 +253,9 @@ def dream(image, slope, steps, step):
 
 def some_hills(random: np.random.Generator) -> Iterator[tuple[np.ndarray, Any, int, float]]:
     """Uphill towards a goal of which a part lies beyond what a picture can hold."""
-    for shape, steps, step in [((4, 5, 3), 6, 20.0), ((7, 3, 3), 4, 35.0), ((5, 6, 3), 9, 12.0)]:
-        goal, pull = random.uniform(-300, 555, shape), random.uniform(0.3, 6.0, shape)
+    hills = [((4, 5, 3), 6, 20.0, 1.0), ((7, 3, 3), 4, 35.0, 3e-3), ((5, 6, 3), 9, 12.0, 1.0)]
+    for shape, steps, step, steep in hills:  # on a gentle one all that is added to its length shows
+        goal, pull = random.uniform(-300, 555, shape), steep * random.uniform(0.3, 6.0, shape)
 
         def slope(image: np.ndarray, goal: np.ndarray = goal, pull: np.ndarray = pull) -> np.ndarray:
             return pull * (goal - image)
