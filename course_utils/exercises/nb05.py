@@ -121,7 +121,7 @@ def places(side):
 
 
 def sides(random: np.random.Generator) -> Iterator[tuple[int]]:
-    for side in (384, 500, 224, 256, 255, 1024):
+    for side in (384, 500, 392, 224, 256, 255, 1024):
         yield (side,)
     for side in random.integers(225, 900, 4):
         yield (int(side),)
