@@ -16,7 +16,7 @@ from course_utils import filters, runs, runtime
 from course_utils.features.maps import tap
 from course_utils.filters import ascent, moves, recipes
 from course_utils.filters.targets import Target
-from course_utils.networks import vgg16
+from course_utils.networks import pretrained, vgg16
 from course_utils.pictures import images
 
 SIZE = 24
@@ -53,7 +53,7 @@ def one_layer(kernel: np.ndarray, bias: float = 0.0) -> keras.Model:
     layer = layers.Conv2D(kernel.shape[-1], kernel.shape[0], padding="same", activation="relu", name="only")
     made = keras.Model(picture, layer(picture))
     layer.set_weights([kernel, np.full(kernel.shape[-1], bias)])
-    return made
+    return pretrained.remember(made, pretrained.About())  # its input is VGG's
 
 
 def activation(model: keras.Model, layer: str, picture: np.ndarray, index: int) -> float:

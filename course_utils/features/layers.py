@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from course_utils.networks import vgg16
+from course_utils.networks import graphs, vgg16
 
 if TYPE_CHECKING:
     import keras
@@ -24,9 +24,10 @@ def layer_name(layer: Layer, model: keras.Model | None = None) -> str:
         model: where the name must exist; VGG-16 if None.
 
     Raises:
-        ValueError: there is no such layer; the message lists those that are.
+        ValueError: there is no such layer; the message lists those that are. Or the model is of a kind that
+            can't be looked into.
     """
-    known = vgg16.stops_in_order() if model is None else [each.name for each in model.layers]
+    known = vgg16.stops_in_order() if model is None else graphs.of(model).names
     if isinstance(layer, int | np.integer) and not isinstance(layer, bool):
         if layer not in vgg16.OLD_INDEX:
             raise ValueError(_no_such_number(int(layer)))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from course_utils.features.layers import Layer, layer_names
-from course_utils.features.receptive_field import receptive_field
-from course_utils.networks import gradients, pretrained
+from course_utils.features.receptive_field import receptive_fields
+from course_utils.networks import gradients, graphs, pretrained
 from course_utils.pictures import images as pictures
 
 if TYPE_CHECKING:
@@ -35,14 +35,16 @@ def tap(model: keras.Model, layers: Layer | Sequence[Layer], *, before_relu: boo
             maps = super().call(x, training=training, mask=mask)
             return maps if isinstance(maps, list) else [maps]
 
-    chosen = [model.get_layer(name) for name in layer_names(model, layers)]
-    return Taps(model.input, [_before(layer) if before_relu else layer.output for layer in chosen])
+    graph = graphs.of(model)
+    chosen = [graph.steps[name] for name in layer_names(model, layers)]
+    return Taps(graph.input, [_before(step) if before_relu else step.output for step in chosen])
 
 
-def _before(layer: keras.Layer) -> keras.KerasTensor:
+def _before(step: graphs.Step) -> keras.KerasTensor:
     """What a convolution gives before its activation."""
     from keras import layers, ops
 
+    layer = step.layer
     if not isinstance(layer, layers.Conv2D):
         raise ValueError(f"{layer.name} is no convolution: before_relu makes no sense there")
 
@@ -58,7 +60,7 @@ def _before(layer: keras.Layer) -> keras.KerasTensor:
             sums = ops.conv(x, own.kernel, own.strides, own.padding, dilation_rate=own.dilation_rate)
             return sums + own.bias if own.use_bias else sums
 
-    return BeforeActivation(layer)(layer.input)
+    return BeforeActivation(layer)(step.inputs[0])
 
 
 def feature_maps(
@@ -108,10 +110,10 @@ def check_size(model: keras.Model, shape: tuple[int, ...], names: Sequence[str])
             f"this model takes pictures of {needed[0]} x {needed[1]}, this one has {shape[0]} x {shape[1]}: "
             f"give size={needed[0]}, or load the model with include_top=False"
         )
+    fields = receptive_fields(model)
     for name in names:
-        if len(model.get_layer(name).output.shape) != 4:
-            continue
-        smallest = receptive_field(model, name).stride
+        field = fields[name]
+        smallest = 1 if isinstance(field, str) else field.stride
         if min(shape[:2]) < smallest:
             raise ValueError(
                 f"a picture of {shape[0]} x {shape[1]} is too small for {name}: "

@@ -8,12 +8,50 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from course_utils.features.layers import Layer, layer_name
-from course_utils.networks import vgg16
+from course_utils.networks import graphs, vgg16
 
 if TYPE_CHECKING:
     import keras
 
-TRANSPARENT = ("InputLayer", "Dropout", "BatchNormalization", "ReLU", "Activation", "Softmax")
+TRANSPARENT = frozenset(
+    [
+        "InputLayer",
+        "Dropout",
+        "SpatialDropout2D",
+        "GaussianNoise",
+        "GaussianDropout",
+        "BatchNormalization",
+        "Rescaling",
+        "Normalization",
+        "Identity",
+        "ReLU",
+        "LeakyReLU",
+        "PReLU",
+        "ELU",
+        "Activation",
+        "Softmax",
+        "Add",
+        "Subtract",
+        "Multiply",
+        "Average",
+        "Maximum",
+        "Minimum",
+        "Concatenate",
+        "Divide",
+        "TrueDivide",
+        "Relu",
+        "Relu6",
+        "Sigmoid",
+        "HardSigmoid",
+        "Silu",
+        "Tanh",
+        "Cast",
+    ]
+)
+"""Layers and operations of which each value looks at one place."""
+WHOLE = frozenset(
+    ["GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten", "Reshape", "Dense", "Mean", "Sum"]
+)
 
 
 @dataclass(frozen=True)
@@ -48,48 +86,104 @@ class ReceptiveField:
 def receptive_field(model: keras.Model | None, layer: Layer) -> ReceptiveField:
     """How much of the picture one value of a layer's maps depends on. Notebooks 00 and 02.
 
+    Where branches meet, it is the smallest square around the fields of all of them.
+
     Args:
-        model: a chain of layers without branches; VGG-16 if None.
+        model: any functional or sequential model; VGG-16 if None.
         layer: its name, or its number in the 2016 post.
 
     Raises:
-        ValueError: there is no such layer, or it sees the whole picture (a dense layer).
+        ValueError: there is no such layer, or it sees the whole picture (a dense layer, or what is scaled by
+            a mean over all places), or it is of a kind that is not known here.
     """
     name = layer_name(layer, model)
-    if model is None:
-        model = vgg16.build(1 / 64, include_top=False)
-    size, stride, first, side = 1, 1, 0, model.input_shape[1]
-    for each in model.layers:
-        extent, step, before, side = _geometry(each, side)
-        first -= before * stride
-        size += (extent - 1) * stride
-        stride *= step
-        if each.name == name:
-            break
-    return ReceptiveField(size, stride, first + (size - 1) / 2)
+    field = receptive_fields(vgg16.build(1 / 64, include_top=False) if model is None else model)[name]
+    if isinstance(field, str):
+        raise ValueError(field)
+    return field
 
 
-def _geometry(layer: keras.Layer, side: int | None) -> tuple[int, int, int, int | None]:
-    """Extent, stride, padding in front and output side of one layer (along one axis)."""
+def receptive_fields(model: keras.Model) -> dict[str, ReceptiveField | str]:
+    """The receptive field of every layer by its name; or the sentence why it has none."""
+    spans: dict[int, _Spans | str] = {}
+    found: dict[str, ReceptiveField | str] = {}
+    for name, step in graphs.of(model).steps.items():
+        before = [spans[id(tensor)] for tensor in step.inputs]
+        now = _seen(step, before) if before else (_Span(0, 0, 1), _Span(0, 0, 1))
+        spans[id(step.output)] = now
+        if isinstance(now, str):
+            found[name] = now if now.startswith(name) else f"{name} sees what another layer sees: {now}"
+            continue
+        widest = max(now, key=lambda span: span.last - span.first)
+        middle = (widest.first + widest.last) / 2
+        found[name] = ReceptiveField(widest.last - widest.first + 1, widest.step, middle)
+    return found
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Along one axis: value 0 depends on pixels `first` to `last`, value i on those `step` * i further."""
+
+    first: int
+    last: int
+    step: int
+
+
+_Spans = tuple[_Span, ...]
+
+
+def _seen(step: graphs.Step, before: list[_Spans | str]) -> _Spans | str:
+    """What a layer's values depend on, along rows and columns; or the sentence why that is no square."""
+    layer = step.layer
+    known: list[_Spans] = []
+    for each in before:
+        if isinstance(each, str):
+            return each
+        known.append(each)
+    axes = [[each[axis] for each in known] for axis in (0, 1)]
+    if any(len({span.step for span in spans}) > 1 for spans in axes):
+        return f"{layer.name} joins maps of different strides: their values have no common field"
+    merged = [_Span(min(s.first for s in spans), max(s.last for s in spans), spans[0].step) for spans in axes]
+    if type(layer).__name__ in TRANSPARENT:
+        return tuple(merged)
+    sides = step.inputs[0].shape[1:3]
+    if len(step.output.shape) != 4 or len(sides) != 2 or type(layer).__name__ in WHOLE:
+        return f"{layer.name} sees the whole picture: it has no receptive field of its own"
+    windows = [_window(layer, axis, sides[axis]) for axis in (0, 1)]
+    after = []
+    for span, window in zip(merged, windows, strict=True):
+        if window is None:
+            return (
+                f"{layer.name} is a {type(layer).__name__}: how much of the picture it sees is not known here"
+            )
+        extent, stride, front = window
+        first = span.first - front * span.step
+        last = span.last + (extent - 1 - front) * span.step
+        after.append(_Span(first, last, span.step * stride))
+    return tuple(after)
+
+
+def _window(layer: keras.Layer, axis: int, side: int | None) -> tuple[int, int, int] | None:
+    """Extent, stride and padding in front of one layer along one axis; None where it is of no known kind."""
     from keras import layers
 
     if isinstance(layer, layers.ZeroPadding2D):
-        front, back = layer.padding[0]
-        return 1, 1, front, None if side is None else side + front + back
-    if type(layer).__name__ in TRANSPARENT:
-        return 1, 1, 0, side
-    if isinstance(layer, layers.Conv2D):
-        extent, step = (layer.kernel_size[0] - 1) * layer.dilation_rate[0] + 1, layer.strides[0]
+        return 1, 1, layer.padding[axis][0]
+    if isinstance(layer, layers.Cropping2D):
+        return 1, 1, -layer.cropping[axis][0]
+    if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D | layers.SeparableConv2D):
+        extent = (layer.kernel_size[axis] - 1) * layer.dilation_rate[axis] + 1
+        step = layer.strides[axis]
     elif isinstance(layer, layers.MaxPooling2D | layers.AveragePooling2D):
-        extent, step = layer.pool_size[0], layer.strides[0]
+        extent, step = layer.pool_size[axis], layer.strides[axis]
     else:
-        raise ValueError(f"{layer.name} sees the whole picture: it has no receptive field of its own")
+        return None
     if layer.padding == "valid":
-        return extent, step, 0, None if side is None else (side - extent) // step + 1
+        return extent, step, 0
     # "same" pads what is needed, the odd one behind; with a stride that depends on the side (even if unknown)
     known = side or 2 * step * extent
     out = -(-known // step)
-    return extent, step, max(0, (out - 1) * step + extent - known) // 2, None if side is None else out
+    return extent, step, max(0, (out - 1) * step + extent - known) // 2
 
 
 def patch(image: np.ndarray, field: ReceptiveField, row: int, column: int) -> np.ndarray:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from course_utils import runtime
-from course_utils.features.receptive_field import receptive_field
+from course_utils.features.receptive_field import receptive_fields
 from course_utils.filters import moves, recipes, targets
 from course_utils.filters.losses import Hill
 from course_utils.filters.optima import Array, Optima
 from course_utils.filters.recipes import Recipe
 from course_utils.filters.targets import Target
+from course_utils.networks import graphs
 from course_utils.pictures import images as pictures
 
 if TYPE_CHECKING:
@@ -112,11 +113,13 @@ def affordable(target: Target, shape: tuple[int, int]) -> int:
     import psutil
 
     values = 0.0
-    for layer in target.model.layers:
-        if len(layer.output.shape) == 4:
-            stride = 1 if target.dense else receptive_field(target.model, layer.name).stride
-            values += shape[0] * shape[1] / stride**2 * layer.output.shape[-1]
-        if layer.name == target.name:
+    fields = receptive_fields(target.model)
+    for name, step in graphs.of(target.model).steps.items():
+        if len(step.output.shape) == 4:
+            field = fields[name]
+            stride = 1 if isinstance(field, str) else field.stride
+            values += shape[0] * shape[1] / stride**2 * step.output.shape[-1]
+        if name == target.name:
             break
     needed = 4 * 3 * values  # float32; a map, its gradient and a copy on the way
     return int(np.clip(SHARE * psutil.virtual_memory().available / needed, 1, TOGETHER))

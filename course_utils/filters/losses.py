@@ -15,7 +15,7 @@ import numpy as np
 from course_utils.filters.optima import Array
 from course_utils.filters.recipes import Recipe
 from course_utils.filters.targets import Target
-from course_utils.networks import gradients, pretrained
+from course_utils.networks import gradients, graphs, pretrained
 
 if TYPE_CHECKING:
     import keras
@@ -180,8 +180,8 @@ def _graph(
         trunk = _trunk(target, shape, precision)
         made[key] = trunk, _compile(trunk, target.options, precision, single, recipe)
     trunk, fn = made[key]
-    if isinstance(trunk, keras.Model) and trunk.layers[-1] is not target.layer.input._keras_history.operation:
-        now = keras.Model(target.model.input, target.layer.input)
+    if isinstance(trunk, keras.Model) and trunk.layers[-1] is not target.before._keras_history.operation:
+        now = keras.Model(graphs.of(target.model).input, target.before)
         trunk.set_weights(now.get_weights())  # a twin: the model may have been trained since
     return trunk, fn
 
@@ -190,9 +190,10 @@ def _trunk(target: Target, shape: tuple[int, int], precision: str) -> Any:
     """The model's own layers before this one, or a twin in another precision or for any size."""
     import keras
 
-    if target.layer.input is target.model.input:
+    picture = graphs.of(target.model).input
+    if target.before is picture:
         return lambda x: x
-    part = keras.Model(target.model.input, target.layer.input)
+    part = keras.Model(picture, target.before)
     fits = part.input_shape[1:3] in ((None, None), shape)
     if precision == "float32" and fits and all(layer.dtype_policy.name == "float32" for layer in part.layers):
         return part

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from course_utils.features.layers import layer_name
-from course_utils.features.receptive_field import receptive_field
+from course_utils.features.receptive_field import ReceptiveField, receptive_fields
 from course_utils.filters.optima import Array
-from course_utils.networks import pretrained
+from course_utils.networks import graphs, pretrained
 
 if TYPE_CHECKING:
     import keras
@@ -50,21 +50,24 @@ class Target:
     name: str
     layer: Any
     dense: bool
+    before: Any
+    """The tensor that goes into the layer."""
 
     @classmethod
     def of(cls, model: keras.Model, layer: str | int) -> Target:
         """By name or old number; ValueError where the layer has no filters."""
         from keras import layers
 
-        name = layer_name(layer, model)
-        found = model.get_layer(name)
+        name, graph = layer_name(layer, model), graphs.of(model)
+        found = graph.steps[name].layer
         if not isinstance(found, layers.Conv2D | layers.Dense):
-            able = [each.name for each in model.layers if isinstance(each, layers.Conv2D | layers.Dense)]
+            kinds = layers.Conv2D | layers.Dense
+            able = [each for each in graph.names if isinstance(graph.steps[each].layer, kinds)]
             raise ValueError(
                 f"{name} has no filters of its own (it is a {type(found).__name__}); "
                 f"layers with filters: {', '.join(able)}"
             )
-        return cls(model, name, found, isinstance(found, layers.Dense))
+        return cls(model, name, found, isinstance(found, layers.Dense), graph.steps[name].inputs[0])
 
     @property
     def channels(self) -> int:
@@ -73,7 +76,13 @@ class Target:
     @property
     def near(self) -> bool:
         """Whether its filters see a few pixels only."""
-        return not self.dense and receptive_field(self.model, self.name).size < NEAR_FIELD
+        return self.field is not None and self.field.size < NEAR_FIELD
+
+    @property
+    def field(self) -> ReceptiveField | None:
+        """How much of the picture a value sees; None for the whole of it."""
+        found = receptive_fields(self.model)[self.name]
+        return None if isinstance(found, str) else found
 
     @property
     def options(self) -> dict[str, Any] | None:
@@ -151,7 +160,8 @@ def check_smallest(target: Target, shape: tuple[int, int]) -> None:
     """ValueError where even one value of the layer's map needs a larger picture."""
     if target.dense:
         return
-    least = max(receptive_field(target.model, target.name).stride, target.layer.kernel_size[0])
+    field = target.field
+    least = max(field.stride if field else 1, target.layer.kernel_size[0])
     if min(shape) < least:
         raise ValueError(
             f"{shape[0]} x {shape[1]} pixels leave {target.name} no place to look at: {least} is the least"
@@ -160,9 +170,8 @@ def check_smallest(target: Target, shape: tuple[int, int]) -> None:
 
 def warn_of_border(target: Target, shape: tuple[int, int]) -> None:
     """UserWarning where pictures are smaller than the receptive field."""
-    if target.dense:
-        return
-    field = receptive_field(target.model, target.name).size
+    seen = target.field
+    field = seen.size if seen else 1
     if min(shape) < field:
         warnings.warn(
             f"{target.name} looks at {field} x {field} pixels, the pictures have {shape[0]} x {shape[1]}: "

@@ -7,16 +7,17 @@ holds what the model itself does not know: how to prepare a picture, the names o
 from __future__ import annotations
 
 import math
+import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from course_utils import runtime
+from course_utils import files, runtime
 from course_utils.networks import foreign, heads, vgg16, weight_files
 from course_utils.pictures import images as pictures
 
@@ -36,7 +37,7 @@ class About:
 
     Attributes:
         name: the weights in a few words, such as "the course's own VGG-16 (half width)".
-        weights: "original", "imagenet", "course", "random" or a path.
+        weights: "original", "imagenet", "course", "random", "unknown" or a path.
         preprocess: pictures (…, 3) RGB 0..255 -> the model's input, float32.
         deprocess: its inverse.
         wnids, class_names: one for each output, empty where they are not known.
@@ -73,13 +74,96 @@ def remember(model: keras.Model, facts: About) -> keras.Model:
     return model
 
 
+UNKNOWN = "unknown"  # the weights of a network that is not the course's
+
+
 def about(model: keras.Model) -> About:
-    """What is known about a model; for one that this module did not load, VGG's conventions are assumed."""
-    return _ABOUT.get(model) or About(input_size=_fixed_size(model) or 224)
+    """What is known about a model.
+
+    One that was saved and loaded again is recognized by its weights; a VGG-16 of any other weights gets the
+    input that all of them take. Of a network of another kind nothing is known: its pictures stay RGB 0..255,
+    with a warning, and `remember` says it better.
+    """
+    return _ABOUT.get(model) or _recognized(model)
+
+
+def _recognized(model: keras.Model) -> About:
+    """The facts of a model that this module did not make."""
+    size = _fixed_size(model) or 224
+    layers = _with_weights(model)
+    first = _kernel(layers, vgg16.LAYERS[0])
+    if first is None or first.ndim != 4 or not getattr(layers[vgg16.LAYERS[0]], "use_bias", False):
+        return _all_cnn_again(layers) or About(UNKNOWN_NAME, UNKNOWN, _as_it_is, _clipped, input_size=size)
+    for kind, name in (("original", heads.TRUNK), ("course", "vgg16_course")):
+        path = weight_files.shipped(name)
+        if not _same(first, path, f"{vgg16.LAYERS[0]}_kernel"):
+            continue
+        card, top = weight_files.card(path), _kernel(layers, "predictions")
+        if kind == "original" and top is not None:
+            values, of_head = heads.read(NAMES)
+            if np.array_equal(np.squeeze(top), np.squeeze(values["predictions_kernel"])):
+                card = card | {"head": of_head}
+        known = {} if top is None else {"predictions_kernel": top}
+        return _facts(kind, path, known, first.shape[-1] / vgg16.CHANNELS[vgg16.LAYERS[0]], card)
+    return About(input_size=size)
+
+
+UNKNOWN_NAME = "a network of your own, whose input is not known"
+
+
+def _with_weights(model: keras.Model) -> dict[str, Any]:
+    """The layers by name, those of models inside it too."""
+    import keras
+
+    found: dict[str, Any] = {}
+    for layer in getattr(model, "layers", ()):
+        inside = _with_weights(layer) if isinstance(layer, keras.Model) else {layer.name: layer}
+        found = inside | found
+    return found
+
+
+def _kernel(layers: Mapping[str, Any], name: str) -> np.ndarray | None:
+    from keras import ops
+
+    kernel = getattr(layers.get(name), "kernel", None)
+    return None if kernel is None else np.asarray(ops.convert_to_numpy(kernel))
+
+
+def _same(kernel: np.ndarray, path: Path, key: str) -> bool:
+    """Whether a shipped file holds this very kernel."""
+    if not path.is_file():
+        return False
+    with files.reading_npz(path) as arrays:
+        stored = arrays[key] if key in arrays.files else np.zeros(0)
+    return stored.shape == kernel.shape and bool((stored.astype(kernel.dtype) == kernel).all())
+
+
+def _all_cnn_again(layers: Mapping[str, Any]) -> About | None:
+    """The facts of the network of notebook 06, if its kernels are these."""
+    path = weight_files.shipped("all_cnn")
+    first = _kernel(layers, "conv1")
+    if first is None or not _same(first, path, "conv1_kernel"):
+        return None
+    return _all_cnn_facts(weight_files.card(path), path.name, "course")
+
+
+def _as_it_is(images: np.ndarray) -> np.ndarray:
+    """Pictures 0..255 as they are, with a word that this is a guess."""
+    warnings.warn(
+        "what this network takes is not known here, so it gets RGB 0..255 as it is. Say it with "
+        "pretrained.remember(model, About(preprocess=…, deprocess=…, class_names=…, input_size=…))",
+        stacklevel=3,
+    )
+    return np.asarray(images, np.float32)
+
+
+def _clipped(x: np.ndarray) -> np.ndarray:
+    return np.clip(np.asarray(x, np.float32), 0, 255)
 
 
 def _fixed_size(model: keras.Model) -> int | None:
-    return model.input_shape[1]
+    shape = getattr(model, "input_shape", ())
+    return shape[1] if isinstance(shape, tuple) and len(shape) == 4 else None
 
 
 # --- loading --------------------------------------------------------------------------------------------
@@ -312,7 +396,7 @@ def load_all_cnn(
         FileNotFoundError: no such file, or no `whitening.npz` beside weights that were trained with it.
         ValueError: a file that is damaged or of another network.
     """
-    from course_utils.datasets import cifar10, whitening
+    from course_utils.datasets import whitening
     from course_utils.networks import all_cnn
 
     values, card, title = _all_cnn_file(weights)
@@ -328,21 +412,27 @@ def load_all_cnn(
     )
     if values:
         weight_files.put(model, values, title if weights is None else Path(weights).name)
-    mean = np.array(card.get("mean", cifar10.MEAN), np.float32)
-    deviation = np.array(card.get("deviation", cifar10.DEVIATION), np.float32)
-    whitened = None
+    facts = _all_cnn_facts(card, title, "random" if weights is None else str(weights))
     if weights is not None and settings.get("look") == "whitened":
         whitened = whitening.load(Path(weights).expanduser().with_name("whitening.npz"))
-    facts = About(
+        facts = replace(facts, preprocess=whitened)
+    return remember(model, facts)
+
+
+def _all_cnn_facts(card: Mapping[str, Any], title: str, weights: str) -> About:
+    from course_utils.datasets import cifar10
+
+    mean = np.array(card.get("mean", cifar10.MEAN), np.float32)
+    deviation = np.array(card.get("deviation", cifar10.DEVIATION), np.float32)
+    return About(
         name=str(card.get("title", title)),
-        weights="random" if weights is None else str(weights),
-        preprocess=whitened or (lambda images: (np.asarray(images, np.float32) - mean) / deviation),
+        weights=weights,
+        preprocess=lambda images: (np.asarray(images, np.float32) - mean) / deviation,
         deprocess=lambda x: np.asarray(x, np.float32) * deviation + mean,
         class_names=tuple(card.get("class_names", cifar10.CLASS_NAMES)),
         input_size=int(card.get("input_size", 32)),
-        card=MappingProxyType(card),
+        card=MappingProxyType(dict(card)),
     )
-    return remember(model, facts)
 
 
 def _all_cnn_file(weights: str | Path | None) -> tuple[Mapping[str, np.ndarray], dict[str, Any], str]:
@@ -411,12 +501,18 @@ def classify(
         For each picture its guesses, best first. A single picture gives a list of one list.
 
     Raises:
-        ValueError: the model has no classifier, or `top` is less than 1.
+        ValueError: the model has no classifier, or `top` is less than 1, or nothing is known of the model.
     """
     if len(model.output_shape) != 2:
         raise ValueError("this model ends in feature maps, not in classes: load it with include_top=True")
     if top < 1:
         raise ValueError(f"top={top}: ask for at least one guess")
+    if about(model).weights == UNKNOWN:
+        raise ValueError(
+            "what this network takes and answers is not known here. Say it: pretrained.remember(model, "
+            "pretrained.About(preprocess=…, class_names=…, input_size=…)), where preprocess turns pictures "
+            "RGB 0..255 into its input"
+        )
     from course_utils.networks import gradients
 
     batch: list[Any] = [images] if getattr(images, "ndim", 0) == 3 else list(images)
