@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,11 @@ def test_a_page_to_print(tmp_path: Path) -> None:
     assert re.findall(r"<b>([a-d])</b>", back) == [each.right for each in asked]
     run = CliRunner().invoke(cli.build(), ["quiz", "42", "--out", str(tmp_path)])
     assert run.exit_code == 1 and "there is no quiz 42" in str(run.exception)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_each_notebook_ends_with_its_quiz(number: str) -> None:
+    (path,) = (Path(__file__).parents[1] / "notebooks").glob(f"{number}_*.ipynb")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    places = [i for i, cell in enumerate(cells) if f'quiz("{number}"' in "".join(cell["source"])]
+    assert len(places) == 1 and places[0] >= len(cells) - 3
