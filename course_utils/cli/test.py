@@ -38,7 +38,7 @@ def test(
     if not importlib.util.find_spec("nbval"):
         raise ModuleNotFoundError("pytest and nbval are not installed here: pip install -e .[lab,test]")
     with tempfile.TemporaryDirectory(prefix="course-cache-") as cache:
-        environment = dict(os.environ, COURSE_UTILS_CACHE=cache)
+        environment = dict(os.environ, COURSE_UTILS_CACHE=cache, **_threads())
         command = [sys.executable, "-m", "pytest", *arguments(context.args, everything)]
         process = subprocess.Popen(command, cwd=ROOT, env=environment)
         while True:  # Ctrl-C reaches pytest too, which ends by itself and says where it was
@@ -46,6 +46,12 @@ def test(
                 raise typer.Exit(process.wait())
             except KeyboardInterrupt:
                 continue
+
+
+def _threads() -> dict[str, str]:
+    """Half of the cores for each of the two workers: with more, their threads mostly wait for one another."""
+    half = str(max(1, (os.cpu_count() or 2) // 2))
+    return {name: os.environ.get(name, half) for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")}
 
 
 def arguments(extra: list[str], everything: bool) -> list[str]:
