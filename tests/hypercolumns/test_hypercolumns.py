@@ -453,7 +453,7 @@ def test_full_width_has_192_and_1472_values_a_pixel():
 def test_strips_give_the_maps_of_one_pass(size, batch_norm, monkeypatch):
     from course_utils.features.maps import feature_maps
     from course_utils.hypercolumns import strips
-    from course_utils.networks import vgg16
+    from course_utils.networks import pretrained, vgg16
 
     runtime.start(seed=0)
     names = ["block1_conv1", "block1_conv2", "block2_pool", "block3_conv1", "block5_conv3"]
@@ -463,7 +463,7 @@ def test_strips_give_the_maps_of_one_pass(size, batch_norm, monkeypatch):
     monkeypatch.setattr(strips, "WORK_BYTES", 20_000)
     chain, tail = strips.chain_until(model, names)
     assert not tail
-    cut = strips.maps_in_strips(chain, images.preprocess(image), names)
+    cut = strips.maps_in_strips(chain, pretrained.about(model).preprocess(image), names)
     assert list(cut) == names
     for name in names:
         np.testing.assert_allclose(

@@ -197,10 +197,11 @@ def test_normalize_changes_activations_but_no_answer(pooling: Any, head: Any) ->
 
 
 def test_normalize_takes_all_cnn_whose_relus_are_layers() -> None:
-    from course_utils.networks import all_cnn
+    from course_utils.networks import all_cnn, pretrained
 
     runtime.start(seed=2)
     model = all_cnn.build("all", input_shape=(None, None, 3))
+    pretrained.remember(model, pretrained.About(input_size=32))  # else its pictures stay as they are
     photos = [images.resize(images.sample(name), 32) for name in ("coffee", "rocket", "flower")]
     new = style.normalize(model, photos)
     x = images.preprocess(np.stack(photos))
