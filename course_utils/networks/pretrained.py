@@ -126,7 +126,9 @@ def _kernel(layers: Mapping[str, Any], name: str) -> np.ndarray | None:
     from keras import ops
 
     kernel = getattr(layers.get(name), "kernel", None)
-    return None if kernel is None else np.asarray(ops.convert_to_numpy(kernel))
+    if kernel is None:
+        return None
+    return np.asarray(ops.convert_to_numpy(ops.convert_to_tensor(kernel)))
 
 
 def _same(kernel: np.ndarray, path: Path, key: str) -> bool:

@@ -204,7 +204,9 @@ def test_a_picture_too_large_is_tiled_not_refused(keras, monkeypatch):
     picture = np.random.default_rng(0).uniform(0, 255, (150, 230, 3)).astype(np.float32)
     seen = []
     real = answers.scores
-    monkeypatch.setattr(answers, "scores", lambda net, part: seen.append(part.shape) or real(net, part))
+    monkeypatch.setattr(
+        answers, "scores", lambda net, part, *more: seen.append(part.shape) or real(net, part, *more)
+    )
     whole = segmentation.label_map(model, picture)
     assert seen == [(150, 230, 3)] and whole.shape == (150, 230) and whole.dtype == np.uint8
     parts = segmentation.label_map(model, picture, limit_mb=segmentation.memory_mb(model, 128, 128))
@@ -333,7 +335,7 @@ def test_averaged_scores_are_the_mean_over_the_places(without_padding):
     _, converted = without_padding
     pictures = np.random.default_rng(0).uniform(0, 255, (2, 16, 16, 3)).astype(np.float32)
     out = shifts.averaged_scores(converted, pictures, 30)
-    x = images.preprocess(images.resize(pictures, 30))
+    x = pretrained.about(converted).preprocess(images.resize(pictures, 30))
     np.testing.assert_allclose(out, converted.predict_on_batch(x).mean((1, 2)), rtol=1e-4, atol=1e-4)
 
 
