@@ -128,7 +128,7 @@ def _kernel(layers: Mapping[str, Any], name: str) -> np.ndarray | None:
     kernel = getattr(layers.get(name), "kernel", None)
     if kernel is None:
         return None
-    return np.asarray(ops.convert_to_numpy(ops.convert_to_tensor(kernel)))
+    return np.asarray(ops.convert_to_numpy(ops.cast(kernel, "float32") + 0))
 
 
 def _same(kernel: np.ndarray, path: Path, key: str) -> bool:
