@@ -53,7 +53,9 @@ def slider(classifier: keras.Model) -> Slider:
     height, width = classifier.input_shape[1:3]
     if height is None or height != width:
         raise ValueError(f"the window must be a square of fixed size; this network takes {height} x {width}")
-    return Slider(convert.dense_to_convolutional(classifier), height, stride_of(classifier))
+    sliding = convert.dense_to_convolutional(classifier)
+    pretrained.remember(sliding, pretrained.about(classifier))  # it takes the same input
+    return Slider(sliding, height, stride_of(classifier))
 
 
 def stride_of(model: keras.Model) -> int:
@@ -66,7 +68,8 @@ def branch(model: keras.Model, output: int) -> keras.Model:
     """One of several outputs as a chain of its own; the layers stay shared."""
     from keras import Model
 
-    return Model(model.input, model.outputs[output], name=f"{model.name}_{output}")
+    one = Model(model.input, model.outputs[output], name=f"{model.name}_{output}")
+    return pretrained.remember(one, pretrained.about(model))
 
 
 def slide_scores(slide: Slider, x: np.ndarray) -> np.ndarray:

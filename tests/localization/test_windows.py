@@ -12,7 +12,7 @@ from course_utils.localization import windows
 from course_utils.localization.boxes import (
     from_window,
 )
-from course_utils.networks import convert, localizer
+from course_utils.networks import convert, localizer, pretrained
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def red_finder():
     kernel = np.zeros((4, 4, 3, 2), "f4")
     kernel[..., 2, 1] = 1 / 16 / 255  # BGR: the last is red
     model.get_layer("dense").set_weights([kernel.reshape(48, 2), np.array([0, 123.68 / 255], "f4")])
-    return model
+    return pretrained.remember(model, pretrained.About(input_size=8))  # else its pictures stay RGB
 
 
 def test_detection_at_several_scales_merges_what_agrees():
