@@ -94,8 +94,10 @@ def test_python(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = {"numpy": "1.26.0", "keras": None, "jupyterlab": None, "sphinx": None}
-    real = doctor._version
-    monkeypatch.setattr(doctor, "_version", lambda name: installed[name] if name in installed else real(name))
+    real = doctor.version_of
+    monkeypatch.setattr(
+        doctor, "version_of", lambda name: installed[name] if name in installed else real(name)
+    )
     findings = list(doctor.check_packages())
     found = {finding.detail.split()[0]: finding for finding in findings}
     assert found["numpy"].state == found["keras"].state == "missing" and found["jupyterlab"].state == "note"
@@ -104,8 +106,8 @@ def test_packages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tensorflow_is_not_needed_beside_another_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = doctor._version
-    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "tensorflow" else real(name))
+    real = doctor.version_of
+    monkeypatch.setattr(doctor, "version_of", lambda name: None if name == "tensorflow" else real(name))
     assert "tensorflow" in the_only(doctor.check_packages, "missing").detail
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert "tensorflow" in the_only(doctor.check_packages, "note").detail

@@ -65,8 +65,8 @@ def test_keras_starts_with_what_the_course_needs(home: Path) -> None:
 
 def test_the_doctor_names_the_file_and_the_plugin(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "keras.json").write_text(json.dumps(OLD))
-    known = doctor._version
-    monkeypatch.setattr(doctor, "_version", lambda name: "1" if name == "tensorflow-metal" else known(name))
+    known = doctor.version_of
+    monkeypatch.setattr(doctor, "version_of", lambda name: "1" if name == "tensorflow-metal" else known(name))
     notes = [each for each in doctor.check_backend() if each.state == "note"]
     assert str(home / "keras.json") in notes[0].detail and "floatx float16" in notes[0].detail
     assert "tensorflow-metal" in notes[1].detail and notes[1].todo == "pip uninstall tensorflow-metal"

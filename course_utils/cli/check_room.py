@@ -53,7 +53,7 @@ def code(passed: str) -> str:
         passed: name of the notebook that ran.
     """
     seen = [__version__, _python(), passed]
-    seen += [f"{name} {doctor._version(name)}" for name in PACKAGES]
+    seen += [f"{name} {doctor.version_of(name)}" for name in PACKAGES]
     seen += [
         f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}"
         for path in sorted(runtime.shipped("weights").glob("*.npz"))

@@ -89,7 +89,7 @@ def check_packages() -> Iterator[Finding]:
         optional = wanted.marker is not None and not wanted.marker.evaluate({"extra": ""})
         if optional and not (wanted.marker and wanted.marker.evaluate({"extra": "lab"})):
             continue
-        found = _version(wanted.name)
+        found = version_of(wanted.name)
         if found is not None and wanted.specifier.contains(found, prereleases=True):
             good += 1
             continue
@@ -105,7 +105,7 @@ def check_packages() -> Iterator[Finding]:
         yield Finding("ok", "packages", f"{here}; {good} dependencies are new enough")
 
 
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -135,10 +135,10 @@ def check_backend() -> Iterator[Finding]:
         told = f"{path} asks for {asked}; the course passes it over and uses Keras's defaults"
         yield Finding("note", "backend", told, "delete that file unless another program needs it")
     for name in ("tensorflow-metal", "tensorflow-macos"):
-        if _version(name):
+        if version_of(name):
             told = f"{name} is installed: with it some layers compute wrong results without a word"
             yield Finding("note", "backend", told, f"pip uninstall {name}")
-    detail = f"keras {keras.__version__} on {backend} {_version(backend) or ''}".rstrip()
+    detail = f"keras {keras.__version__} on {backend} {version_of(backend) or ''}".rstrip()
     yield Finding("ok", "backend", detail)
     yield Finding(
         "ok", "device", f"{runtime.device()}; best precision for training: {runtime.best_precision()}"

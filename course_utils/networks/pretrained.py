@@ -123,12 +123,8 @@ def _with_weights(model: keras.Model) -> dict[str, Any]:
 
 
 def _kernel(layers: Mapping[str, Any], name: str) -> np.ndarray | None:
-    from keras import ops
-
     kernel = getattr(layers.get(name), "kernel", None)
-    if kernel is None:
-        return None
-    return np.asarray(ops.convert_to_numpy(ops.cast(kernel, "float32") + 0))
+    return None if kernel is None else weight_files.as_numpy(kernel)
 
 
 def _same(kernel: np.ndarray, path: Path, key: str) -> bool:

@@ -132,17 +132,19 @@ def _read_keras(path: Path) -> dict[str, np.ndarray]:
 def of(model: keras.Model) -> dict[str, np.ndarray]:
     """The weights of a model's convolutions and dense layers, as `read` returns them."""
     return {
-        f"{layer.name}_{part}": np.asarray(_numpy(getattr(layer, part)), dtype=np.float32)
+        f"{layer.name}_{part}": np.asarray(as_numpy(getattr(layer, part)), dtype=np.float32)
         for layer in model.layers
         for part in PARTS
         if getattr(layer, part, None) is not None
     }
 
 
-def _numpy(variable: Any) -> np.ndarray:
+def as_numpy(variable: Any) -> np.ndarray:
+    """A variable's values, float32."""
     from keras import ops
 
-    return ops.convert_to_numpy(ops.cast(variable, "float32"))
+    # "+ 0": of a sum NumPy makes an array without the warning that it has for TensorFlow's variables.
+    return ops.convert_to_numpy(ops.cast(variable, "float32") + 0)
 
 
 def save(path: str | Path, weights: Mapping[str, np.ndarray], dtype: str = "float16") -> Path:

@@ -49,7 +49,7 @@ def test_other_weights_another_notebook_other_packages_another_code(
     codes = {check_room.code("00_convolution_basics"), check_room.code("01_vgg16")}
     (weights / "a.npz").write_bytes(b"two")
     codes.add(check_room.code("00_convolution_basics"))
-    monkeypatch.setattr(doctor, "_version", lambda name: "0.0")
+    monkeypatch.setattr(doctor, "version_of", lambda name: "0.0")
     codes.add(check_room.code("00_convolution_basics"))
     assert len(codes) == 4
 

@@ -70,8 +70,7 @@ def plan(event: str, number: int) -> None:
 
 
 def narrow() -> Any:
-    """While this context lasts, the recipe builds a network of an eighth of the width: nine layers as ever,
-    but a second instead of ten for what is tested here."""
+    """While this context lasts, the recipe builds a network of an eighth of its width."""
     return patch.object(network, "build", partial(network.build, width=1 / 8))
 
 
