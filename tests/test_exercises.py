@@ -274,3 +274,29 @@ def test_source_of_something_without_source(capsys: pytest.CaptureFixture[str]) 
     public.show_source(len)
     public.show_source(3)
     assert capsys.readouterr().out.count("There is no Python source") == 2
+
+
+def _largest(scores):
+    return scores.max()
+
+
+def test_two_mistakes_that_often_look_alike_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one draw of eight the first of two scores is the smaller one three times: fresh ones tell."""
+    mistakes = {"The smallest, not the largest.": lambda scores: scores.min()}
+    mistakes["The first, not the largest."] = lambda scores: scores[0]
+    exercise = frame.Exercise(
+        id="99.1",
+        title="",
+        name="_largest",
+        hint="",
+        after="",
+        solution=_largest,
+        inputs=lambda random: [(pair,) for pair in random.normal(size=(3, 2))],
+        mistakes=mistakes,
+        right=[],
+    )
+    monkeypatch.setattr(frame, "find", lambda _: exercise)
+    for _ in range(40):
+        verdict = frame.judge("99.1", mistakes["The first, not the largest."])
+        assert verdict.state == "right" or "The first" in verdict.message
+        assert "The smallest" in frame.judge("99.1", mistakes["The smallest, not the largest."]).message
