@@ -280,6 +280,23 @@ def _largest(scores):
     return scores.max()
 
 
+@pytest.mark.parametrize("wrong", [104_861_697, 104_861_695, 104_861_696.5, np.float32(104_861_704)])
+def test_a_large_number_is_asked_for_exactly(wrong: Any) -> None:
+    """Beyond 2^24 float32 rounds, and only what it makes of the right number is let through for it."""
+    assert frame.judge("04.2", np.float32(104_861_696)).state == "right"
+    assert frame.judge("04.2", wrong).state != ("right" if isinstance(wrong, int | float) else "")
+
+
+def test_what_a_call_did_is_said_in_whole_sentences() -> None:
+    """Where a known mistake is one of the frame's own (it writes, returns nothing), its words are enough."""
+    for id, words in (("06.3", "writes into the array"), ("06.5", "Two things are asked for")):
+        exercise = frame.find(id)
+        assert exercise is not None
+        answer = next(v for k, v in exercise.wrong_answers().items() if words in k)
+        message = frame.judge(id, answer).message
+        assert message.count(words) == 1 and message.endswith(".") and "With " not in message
+
+
 def test_two_mistakes_that_often_look_alike_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """In one draw of eight the first of two scores is the smaller one three times: fresh ones tell."""
     mistakes = {"The smallest, not the largest.": lambda scores: scores.min()}

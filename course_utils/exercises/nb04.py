@@ -143,6 +143,7 @@ IOU = Exercise(
         lambda a, b: iou(b, a),
         _with_common(lambda wide, high: 0.0 if wide <= 0 or high <= 0 else wide * high),
         lambda a, b: np.float32(iou(np.float32(a), np.float32(b))),
+        lambda a, b: [iou(a, b)],
     ],
 )
 
@@ -170,8 +171,11 @@ PARAMETERS = Exercise(
         "The size of the map is no part of it: the same weights are used at every place.": 4
         * (KERNEL + 4096),
         "5 is one side of the kernel; it has 5 x 5 places.": 5 * 1024 * 4096 + 4096,
+        "One too many: the layer has 4,096 biases and no other one.": KERNEL + 4097,
+        "Rounded. Count them all.": 104.86e6,
+        "One filter has one bias, not one for each of its 25 places.": KERNEL + 25 * 4096,
     },
-    right=[104_861_696, np.int64(5 * 5 * 1024 + 1) * 4096, np.float32(104_861_696)],
+    right=[104_861_696, np.int64(5 * 5 * 1024 + 1) * 4096, np.float32(104_861_696), [104_861_696.0]],
 )
 
 # --- 04.3 ----------------------------------------------------------------------------------------------
@@ -240,6 +244,7 @@ AS_KERNEL = Exercise(
         lambda weights, h, w, c: np.reshape(weights, (h, w, c, weights.shape[1])),
         lambda weights, h, w, c: np.stack([column.reshape(h, w, c) for column in weights.T], axis=-1),
         lambda weights, h, w, c: weights.T.reshape(-1, h, w, c).transpose(1, 2, 3, 0).astype(np.float32),
+        lambda weights, h, w, c: weights.reshape(h, w, c, weights.shape[-1]).tolist(),
     ],
 )
 
@@ -254,10 +259,11 @@ def decode(target, proposal):
 
 
 def some_moves(random: np.random.Generator) -> Iterator[tuple[Any, ...]]:
-    """No move at all, one of each kind, and all together; proposals as tuples, lists and arrays."""
+    """No move at all, one of each kind, all together, and out of the picture; as tuples, lists and arrays."""
     yield np.zeros(4), (4, 6, 10, 20)
     yield (0.25, 0.0, 0.0, 0.0), [8, 3, 12, 7]
     yield np.array([0.0, 0.0, 0.5, -0.6]), np.array([40.0, 10, 16, 30])
+    yield (-0.5, -0.4, 0.3, 0.2), (2, 3, 20, 10)  # beyond the left and upper border
     for _ in range(3):
         size = random.uniform(8, 50, 2)
         move = np.concatenate([random.uniform(0.1, 0.6, 2), random.uniform(0.2, 0.8, 2)])
@@ -333,6 +339,12 @@ DECODE = Exercise(
             [np.asarray(p[:2], float), np.asarray(p[2:], float) * np.exp(t[2:])]
         ),
         "Two numbers are missing: x, y, width and height.": lambda t, p: np.asarray(p)[:2],
+        "A box may begin before the picture does; nothing is to be cut off here.": lambda t, p: np.maximum(
+            decode(t, p), 0
+        ),
+        "The same factor for both sides: th is for the height.": _decoded(
+            _moved, lambda t, s: s * np.exp(t[:1])
+        ),
         "The right and lower border came back in place of width and height.": lambda t, p: (
             box_tools.to_corners(np.array(decode(t, p)))[0]
         ),
@@ -341,6 +353,7 @@ DECODE = Exercise(
         lambda t, p: box_tools.decode(t, p)[0],
         _decoded(_moved),
         lambda t, p: tuple(np.float32(v) for v in decode(t, p)),
+        lambda t, p: [np.array(v) for v in decode(t, p)],
     ],
 )
 
@@ -364,6 +377,8 @@ def some_detections(random: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     half = np.array([[0, 0, 10, 10], [20, 0, 8, 8], [0, 0, 10, 5], [20, 0, 8, 7]], float)
     yield half, np.array([0.3, 0.7, 0.8, 0.2]), 0.5  # one pair at exactly .5, which is not above it
     yield np.zeros((0, 4)), np.zeros(0), 0.3
+    pile = np.array([[x, 2, 20, 20] for x in (0, 1, 2, 1, 3)], float)  # one drops all the others
+    yield pile, np.array([0.5, 0.9, 0.6, 0.8, 0.7]), 0.5
     for limit in (0.15, 0.45, 0.6):
         centres = random.uniform(10, 60, (3, 2))[random.integers(0, 3, 9)] + random.normal(0, 5, (9, 2))
         crowd = np.concatenate([centres, random.uniform(14, 24, (9, 2))], axis=1)
@@ -373,6 +388,7 @@ def some_detections(random: np.random.Generator) -> Iterator[tuple[Any, ...]]:
 def indices(value: Any) -> np.ndarray:
     """The places of boxes as whole numbers, or what is wrong with them."""
     given = array(value, None, "The result")
+    expect(given.ndim > 0, "Return the indices of the kept boxes as a list; this is one number.")
     expect(given.ndim == 1, "Return the indices of the kept boxes, not the boxes themselves.")
     expect(given.dtype != bool, "Return indices, best first; a mask of yes and no has lost the order.")
     whole = np.array_equal(given, np.rint(given))
@@ -407,6 +423,17 @@ def _last_only(boxes: np.ndarray, scores: np.ndarray, overlap: float) -> list[in
     for i in np.argsort(-scores):
         if not kept or box_tools.iou(boxes[kept[-1]], boxes[i])[0, 0] <= overlap:
             kept.append(int(i))
+    return kept
+
+
+def _removes_on_the_way(boxes: np.ndarray, scores: np.ndarray, overlap: float) -> list[int]:
+    """Takes members out of the list over which it goes, and so passes over the next one."""
+    order, kept = list(np.argsort(-scores)), []
+    while order:
+        kept.append(order.pop(0))
+        for i in order:
+            if box_tools.iou(boxes[kept[-1]], boxes[i])[0, 0] > overlap:
+                order.remove(i)
     return kept
 
 
@@ -450,6 +477,12 @@ SUPPRESS = Exercise(
             if not n or box_tools.iou(boxes[np.argmax(scores)], boxes[i])[0, 0] <= overlap
         ],
         "Each box was compared with the one kept last alone; all that are kept count.": _last_only,
+        "A list that loses a member while a loop goes over it skips the next one: make a new list.": (
+            _removes_on_the_way
+        ),
+        "The places are asked for, not how many there are.": lambda boxes, scores, overlap: len(
+            suppress(boxes, scores, overlap)
+        ),
         "Nothing was dropped.": lambda boxes, scores, overlap: np.argsort(-scores),
         "The right boxes, but in the order of their places; the best one comes first.": (
             lambda boxes, scores, overlap: sorted(suppress(boxes, scores, overlap))
@@ -478,6 +511,7 @@ SUPPRESS = Exercise(
         lambda boxes, scores, overlap: box_tools.non_maximum_suppression(boxes, scores, overlap),
         lambda boxes, scores, overlap: np.array(_greedy(boxes, np.argsort(-scores), overlap), int),
         lambda boxes, scores, overlap: tuple(float(i) for i in suppress(boxes, scores, overlap)),
+        lambda boxes, scores, overlap: _greedy(list(boxes), np.argsort(scores)[::-1], overlap),
     ],
 )
 

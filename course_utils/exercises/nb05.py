@@ -41,7 +41,7 @@ MEGABYTES = Exercise(
         "That is in gigabytes; take a thousand times as many megabytes.": VALUES * 225 * 4 / 1e9,
         "Divided by 1,048,576. A megabyte is a million bytes here.": VALUES * 225 * 4 / 2**20,
     },
-    right=[506.25, 506, np.float32(506.3)],
+    right=[506.25, 506, np.float32(506.3), np.array(506.25), 506_250_000 / 1e6],
 )
 
 # --- 05.2 ----------------------------------------------------------------------------------------------
@@ -110,6 +110,8 @@ AS_CONVOLUTION = Exercise(
         lambda m, h, w: np.reshape(m, (h, w, m.shape[0] // (h * w), m.shape[1])),
         lambda m, h, w: np.stack(np.split(m, h * w)).reshape(h, w, m.shape[0] // (h * w), m.shape[1]),
         lambda m, h, w: np.asarray(m, np.float32).reshape(h, w, len(m) // (h * w), -1),
+        lambda m, h, w: np.stack([filter.reshape(h, w, -1) for filter in m.T], axis=-1),
+        lambda m, h, w: as_convolution(m, h, w).tolist(),
     ],
 )
 
@@ -161,6 +163,8 @@ PLACES = Exercise(
         lambda side: side // 32 - 6,
         lambda side: len(range(0, side - 224 + 1, 32)),
         lambda side: np.floor((side - 224) / 32) + 1,
+        lambda side: (side - 192) // 32,
+        lambda side: int(side / 32) - 7 + 1,
     ],
 )
 
@@ -238,6 +242,7 @@ STITCH = Exercise(
             + np.kron(d, [[0, 0], [0, 1]])
         ),
         lambda a, b, c, d: stitch(a, b, c, d).astype(np.float32),
+        lambda a, b, c, d: np.stack([np.stack([a, b], -1), np.stack([c, d], -1)], 1).reshape(2 * len(a), -1),
     ],
 )
 
@@ -303,6 +308,8 @@ TENT = Exercise(
         ),
         lambda stride: np.concatenate([np.arange(0.5, stride), np.arange(0.5, stride)[::-1]]) / stride,
         lambda stride: [float(v) for v in tent(stride)],
+        lambda stride: np.interp(np.arange(2 * stride) + 0.5, [0, stride, 2 * stride], [0, 1, 0]),
+        lambda stride: np.bartlett(4 * stride + 1)[1::2],
     ],
 )
 
@@ -317,7 +324,7 @@ def mean_iu(confusion):
 
 def confusions(random: np.random.Generator) -> Iterator[tuple[np.ndarray]]:
     """Tables of counts: whole; with a class that occurs nowhere, first, in the middle or last; with one that
-    was only imagined, one that was never found, and with all of these."""
+    was only imagined, one that was never found, one that was always mistaken, and with all of these."""
 
     def table(n: int, nowhere: int = -1, imagined: int = -1, missed: int = -1) -> tuple[np.ndarray]:
         counts = random.integers(1, 9, (n, n)) + np.diag(random.integers(5, 60, n))
@@ -332,6 +339,9 @@ def confusions(random: np.random.Generator) -> Iterator[tuple[np.ndarray]]:
     yield table(3, imagined=2)
     yield table(4, missed=1)
     yield table(3, nowhere=0)
+    mistaken = table(4)[0]
+    mistaken[2, 2] = 0
+    yield (mistaken,)
     yield table(6, nowhere=5, imagined=1, missed=3)
     yield (table(2)[0] / 10,)
 
@@ -356,6 +366,10 @@ def _classes(
         return float(np.nanmean(values[chosen]))
 
     return variant
+
+
+def _unions(confusion: np.ndarray) -> np.ndarray:
+    return confusion.sum(axis=0) + confusion.sum(axis=1) - np.diag(confusion)
 
 
 def _iu(right: np.ndarray, truth: np.ndarray, answered: np.ndarray) -> np.ndarray:
@@ -402,6 +416,9 @@ MEAN_IU = Exercise(
         "A class that was never answered is left out. Its pixels were missed: it counts, with 0.": _classes(
             _iu, lambda right, truth, answered: answered > 0
         ),
+        "Classes never there, or never answered, are left out. If one of the two is, they count as 0.": _classes(
+            _iu, lambda right, truth, answered: (truth > 0) & (answered > 0)
+        ),
         "Classes without a right pixel are left out; where there was something to find, they count as 0.": (
             _classes(_iu, lambda right, truth, answered: right > 0)
         ),
@@ -429,6 +446,7 @@ MEAN_IU = Exercise(
         ),
         _classes(_iu),
         lambda c: np.float32(mean_iu(c)),
+        lambda c: (np.diag(c) / np.maximum(_unions(c), 1e-12)).sum() / np.count_nonzero(_unions(c)),
     ],
 )
 
@@ -515,6 +533,8 @@ FUSE = Exercise(
         _fused(lambda coarse: np.kron(coarse, np.ones((2, 2, 1)))),
         lambda coarse, fine: coarse[np.arange(fine.shape[0]) // 2][:, np.arange(fine.shape[1]) // 2] + fine,
         lambda coarse, fine: fuse(coarse, fine).astype(np.float32),
+        lambda coarse, fine: coarse[tuple(np.indices(fine.shape[:2]) // 2)] + fine,
+        lambda coarse, fine: fuse(coarse, fine).tolist(),
     ],
 )
 

@@ -38,7 +38,7 @@ ADDED = Exercise(
         ),
         "The first new layer takes 96 maps, not the 3 colours of the picture.": 9 * 3 * 96 + 96 + SECOND,
     },
-    right=[415_008, np.int64(83_040 + 331_968), 415_008.0, np.float32(415_008)],
+    right=[415_008, np.int64(83_040 + 331_968), 415_008.0, np.float32(415_008), [1_369_738 - 954_730]],
 )
 
 # --- 06.2 ----------------------------------------------------------------------------------------------
@@ -233,6 +233,9 @@ TOGETHER = Exercise(
             gradients.pop() * (counts[len(gradients)] / sum(counts)) for _ in range(len(counts))
         ),
         lambda gradients, counts: together([np.float32(g) for g in gradients], counts),
+        lambda gradients, counts: np.einsum(
+            "n,n...->...", np.divide(counts, sum(counts)), np.stack(gradients)
+        ),
     ],
 )
 
@@ -245,8 +248,8 @@ def choose(validation, test):
 
 
 def two_curves(random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Accuracies of which the best validation, the best test and the last epoch are all different."""
-    for length, best, other in ((7, 4, 2), (9, 1, 6), (5, 3, 0), (8, 0, 5)):
+    """Accuracies of which the best validation and the best test are different; both may be at an end."""
+    for length, best, other in ((7, 4, 2), (9, 1, 6), (5, 3, 0), (8, 0, 5), (6, 5, 2)):
         while True:
             validation = random.permutation(np.linspace(0.31, 0.7, length).round(3))
             test = random.permutation(np.linspace(0.3, 0.68, length).round(3))
@@ -258,6 +261,8 @@ def two_curves(random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.nda
 
 def pair(value: Any) -> np.ndarray:
     """The answer as [epoch, accuracy]."""
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        value = [each.item() if getattr(each, "size", 0) == 1 else each for each in value]
     plain = to_numpy(value)
     if plain is None or plain.shape != (2,) or plain.dtype.kind not in "iuf":
         raise Mistake("Two things are asked for: return epoch, accuracy.")
@@ -300,6 +305,7 @@ CHOOSE = Exercise(
         ),
         "The epoch is right, the accuracy is that of the last one.": lambda v, t: (int(np.argmax(v)), t[-1]),
         "Epochs count from 0 here, as in the list.": _at(lambda v, t: np.argmax(v), 1),
+        "The last epoch is one to choose from, like the others.": _at(lambda v, t: np.argmax(v[:-1])),
         "That is the lowest; an accuracy should be high.": _at(lambda v, t: np.argmin(v)),
         "Both lists were averaged: the test pictures have a say in the choice again.": _at(
             lambda v, t: np.argmax(v + t)
@@ -315,6 +321,7 @@ CHOOSE = Exercise(
         lambda v, t: [v.argmax(), t[v.argmax()]],
         lambda v, t: np.array(choose(v, t)),
         lambda v, t: (e := max(range(len(v)), key=lambda i: v[i]), float(t[e])),
+        lambda v, t: (np.flatnonzero(v == v.max()), t[v == v.max()]),
     ],
 )
 
