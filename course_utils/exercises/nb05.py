@@ -416,7 +416,7 @@ MEAN_IU = Exercise(
         "A class that was never answered is left out. Its pixels were missed: it counts, with 0.": _classes(
             _iu, lambda right, truth, answered: answered > 0
         ),
-        "Classes never there, or never answered, are left out. If one of the two is, they count as 0.": _classes(
+        "Classes never there or never answered are left out. If one of the two is, they are 0.": _classes(
             _iu, lambda right, truth, answered: (truth > 0) & (answered > 0)
         ),
         "Classes without a right pixel are left out; where there was something to find, they count as 0.": (
