@@ -24,8 +24,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course_utils import hypercolumns, runtime
+from course_utils import colour, hypercolumns, runtime
 from course_utils.cli import _explorer as explore
+from course_utils.colour import lab
 from course_utils.features import maps as features
 from course_utils.networks import pretrained
 from course_utils.pictures import images
@@ -142,7 +143,7 @@ def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def compare(page: Page, trunk: Any, image: np.ndarray) -> None:
-    """Maps, similarity and clusters of the page and of course_utils on one picture."""
+    """Maps, names, similarity, clusters and colours of the page and of course_utils on one picture."""
     page.show(image)
     maps = features.feature_maps(trunk, image, LAYERS)
     for name, stack in maps.items():
@@ -164,6 +165,26 @@ def compare(page: Page, trunk: Any, image: np.ndarray) -> None:
     found = page.ask("groups", k=4, which=[0, 1, 2, 3, 4])
     ours = hypercolumns.kmeans(columns, 4, starts=np.array(found["starts"]))
     assert (found["labels"] == ours.labels.ravel()).mean() >= 0.995
+    compare_colours(page, trunk, image)
+    again = page.ask("raw", layer=LAYERS[4])["values"]  # the colours took memory beside the maps
+    assert apart(again, maps[LAYERS[4]]) < 2e-3
+
+
+def compare_colours(page: Page, trunk: Any, image: np.ndarray) -> None:
+    """The colours that the head guesses, and how far they are from the picture's own."""
+    if not runtime.shipped("weights/colours.npz").is_file():
+        return
+    found, head = page.ask("colours"), colour.load()
+    bins = colour.bins_of(head)
+    said = colour.answer(head, colour.columns(trunk, image))
+    for way in ("careful", "vivid"):
+        ours = colour.chosen(said, bins, way)
+        assert (found["h"], found["w"], 2) == ours.shape
+        theirs = found[way].reshape(ours.shape)
+        assert np.abs(theirs - ours).max() < 0.3 and np.abs(theirs - ours).mean() < 0.02
+    true = lab.to_lab(images.resize(image, colour.working_size(image.shape[:2], 224)))[..., 1:]
+    grey = np.linalg.norm(hypercolumns.stretch(true, ours.shape[:2]), axis=-1).mean()
+    assert found["away"][2] == pytest.approx(grey, rel=0.05)
 
 
 # --- in the plain test ----------------------------------------------------------------------------------
@@ -226,7 +247,7 @@ def test_the_server_gives_what_the_page_needs_and_nothing_else(address: str) -> 
     about = json.load(urllib.request.urlopen(f"{address}site.json"))
     assert [photograph["name"] for photograph in about["photographs"]] == list(images.SAMPLES)
     assert len(about["classes"]) == 1000 and len(about["atlas"]["layers"]) == 13
-    for wrong in ("engine.c", "../pyproject.toml", "%2e%2e/pyproject.toml", "weights/vgg16.json", "docs"):
+    for wrong in ("engine.c", "../pyproject.toml", "%2e%2e/pyproject.toml", "weights/vgg16.npz", "docs"):
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(address + wrong)
 
@@ -250,10 +271,29 @@ def test_photographs_are_those_of_the_notebooks_with_their_credits() -> None:
         assert np.abs(ours - images.resize(images.sample(photograph["name"]), (48, 64))).mean() < 2
 
 
+@pytest.mark.skipif(NODE is None, reason="no node on this machine")
+def test_lab_is_that_of_course_utils(project: Path, tmp_path: Path) -> None:
+    rgb = np.random.default_rng(4).uniform(0, 256, (500, 3)).astype(np.float32).clip(0, 255)
+    rgb[:9] = 3 * np.arange(9)[:, None]  # where both curves are straight
+    (tmp_path / "in.bin").write_bytes(rgb.tobytes())
+    code = f"""
+        import {{ readFileSync, writeFileSync }} from "node:fs";
+        import {{ toLab, grey }} from {json.dumps((project / "docs/explorer/arithmetic.js").as_uri())};
+        const all = new Float32Array(Uint8Array.from(readFileSync("in.bin")).buffer);
+        writeFileSync("lab.bin", toLab(all));
+        writeFileSync("grey.bin", grey(all));
+    """
+    (tmp_path / "run.mjs").write_text(code)
+    subprocess.run([str(NODE), "run.mjs"], cwd=tmp_path, check=True, timeout=60)
+    theirs = {name: np.fromfile(tmp_path / f"{name}.bin", np.float32) for name in ("lab", "grey")}
+    np.testing.assert_allclose(theirs["lab"], lab.to_lab(rgb).ravel(), atol=2e-3)
+    np.testing.assert_allclose(theirs["grey"], lab.grey(rgb).ravel(), atol=2e-3)
+
+
 def test_written_for_any_web_server(tmp_path: Path) -> None:
     explore.write(tmp_path, explore.site())
     assert (tmp_path / "index.html").is_file() and (tmp_path / "photographs" / "china.jpg").is_file()
-    assert (tmp_path / "weights" / "vgg16.npz").stat().st_size > 25_000_000
+    assert (tmp_path / "weights" / "vgg16.bin").stat().st_size > 25_000_000
 
 
 def test_a_code_for_the_room_can_be_read() -> None:
@@ -349,7 +389,7 @@ def test_fits_the_screen_and_can_be_used_without_a_mouse(
     browser: Any, address: str, width: int, height: int
 ) -> None:
     page = Page(browser, address, viewport={"width": width, "height": height}).open()
-    for view in ("names", "touch", "layers", "groups", "magnifier"):
+    for view in ("names", "touch", "layers", "groups", "colours", "magnifier"):
         page.tab.focus("#views [aria-selected=true]")
         if view != "names":
             page.tab.keyboard.press("ArrowRight")

@@ -7,12 +7,14 @@ file by itself. `cli/explore.py` is the command of the installed course.
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import io
 import json
 import shutil
 import socket
 import webbrowser
+import zipfile
 from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,14 +25,15 @@ PORT = 8460
 PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLED = (PACKAGE / "_data").is_dir()
 DATA = PACKAGE / "_data" if INSTALLED else PACKAGE.parent / "data"
+WEIGHTS = DATA / "weights"
 PAGE = DATA / "explorer" if INSTALLED else PACKAGE.parent / "docs" / "explorer"
 TYPES = {
+    ".bin": "application/octet-stream",
     ".css": "text/css",
     ".html": "text/html; charset=utf-8",
     ".jpg": "image/jpeg",
     ".js": "text/javascript",
     ".json": "application/json",
-    ".npz": "application/zip",
     ".svg": "image/svg+xml",
     ".wasm": "application/wasm",
     ".webp": "image/webp",
@@ -71,20 +74,22 @@ def site(notebooks: str = "") -> Files:
     Raises:
         FileNotFoundError: the trunk of the network or the page itself is missing.
     """
-    trunk, head = DATA / "weights" / "vgg16.npz", DATA / "weights" / "names.npz"
-    for needed in (trunk, PAGE / "index.html"):
+    for needed in (WEIGHTS / "vgg16.npz", PAGE / "index.html"):
         if not needed.is_file():
             raise FileNotFoundError(f"{needed} is missing: get the course again")
     files: Files = {
         path.relative_to(PAGE).as_posix(): path for path in PAGE.rglob("*") if path.suffix in TYPES
     }
-    files["weights/vgg16.npz"] = trunk
-    about: dict[str, Any] = {"trunk": versioned(trunk), "names": None, "classes": [], "notebooks": notebooks}
+    about: dict[str, Any] = {"classes": [], "centres": [], "notebooks": notebooks, "weights": {}}
     about["photographs"] = read(PAGE / "photographs.json")
-    if head.is_file():
-        files["weights/names.npz"] = head
-        about["names"] = versioned(head)
-        about["classes"] = [name for _, name in read(DATA / read(head.with_suffix(".json"))["classes"])]
+    for name in ("vgg16", "names", "colours"):
+        if (WEIGHTS / f"{name}.npz").is_file():
+            about["weights"][name] = add_weights(files, WEIGHTS / f"{name}.npz")
+    if "names" in about["weights"]:
+        listed = DATA / read(WEIGHTS / "names.json")["classes"]
+        about["classes"] = [name for _, name in read(listed)]
+    if "colours" in about["weights"]:
+        about["centres"] = read(WEIGHTS / "colours.json")["bins"]["centres"]
     about["atlas"] = atlas(files)
     files["site.json"] = json.dumps(about).encode()
     return files
@@ -107,9 +112,30 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def versioned(path: Path) -> str:
-    """The address of a file of weights, another one for each version: tablets fetch it once and keep it."""
-    return f"weights/{path.name}?{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+def add_weights(files: Files, path: Path) -> dict[str, Any]:
+    """Add an npz of float16 arrays as the page reads it while it arrives: their numbers, one after another.
+
+    Returns:
+        Its address, another one for each version (tablets fetch it once and keep it); how many bytes; and
+        each array's name and shape.
+
+    Raises:
+        ValueError: an array holds something else.
+    """
+    arrays, parts = [], []
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            content = archive.read(name)
+            start = 10 + int.from_bytes(content[8:10], "little")  # npy format, version 1.0
+            head = ast.literal_eval(content[10:start].decode("latin1"))
+            if head["descr"] != "<f2" or head["fortran_order"]:
+                raise ValueError(f"{path.name}: {name} is not plain float16")
+            arrays.append([name[: -len(".npy")], head["shape"]])
+            parts.append(content[start:])
+    address = f"weights/{path.stem}.bin"
+    files[address] = b"".join(parts)
+    version = hashlib.sha256(files[address]).hexdigest()[:12]
+    return {"file": f"{address}?{version}", "bytes": len(files[address]), "arrays": arrays}
 
 
 def write(out: Path, files: Files) -> None:

@@ -40,16 +40,15 @@ export function fieldAt(name, row, column) {
   return { x: start(column), y: start(row), size };
 }
 
-/** Height and width for the network: about side x side pixels in all, the aspect kept, multiples of 16. */
-export function networkSize(height, width, side) {
-  const scale = side / Math.sqrt(height * width);
-  return [height, width].map((length) => Math.max(16, 16 * Math.round((length * scale) / 16)));
+/** Height and width for the network, the aspect kept, multiples of 16: about side x side pixels in all. */
+export function networkSize(height, width, side, length = Math.sqrt(height * width)) {
+  const scale = side / length;
+  return [height, width].map((before) => Math.max(16, 16 * Math.round((before * scale) / 16)));
 }
 
-/** Bilinear weights along one axis, antialiased when shrinking: for each place [first, weights…]. */
-function triangle(before, after) {
+/** Bilinear weights along one axis, antialiased when shrinking unless `reach` is 1: for each place. */
+function triangle(before, after, reach = Math.max(before / after, 1)) {
   const scale = before / after;
-  const reach = Math.max(scale, 1);
   return Array.from({ length: after }, (_, i) => {
     const centre = (i + 0.5) * scale;
     const first = Math.max(0, Math.ceil(centre - reach - 0.5));
@@ -62,9 +61,9 @@ function triangle(before, after) {
 }
 
 /** Resize (h, w, c) to (height, width, c): bilinear, half-pixel centres, as course_utils' images.resize. */
-export function resize(values, [h, w, c], [height, width]) {
+export function resize(values, [h, w, c], [height, width], reach) {
   const tall = new Float32Array(height * w * c);
-  triangle(h, height).forEach(({ first, weights }, y) => {
+  triangle(h, height, reach).forEach(({ first, weights }, y) => {
     const row = tall.subarray(y * w * c, (y + 1) * w * c);
     weights.forEach((weight, j) => {
       const start = (first + j) * w * c;
@@ -72,7 +71,7 @@ export function resize(values, [h, w, c], [height, width]) {
     });
   });
   const out = new Float32Array(height * width * c);
-  const columns = triangle(w, width);
+  const columns = triangle(w, width, reach);
   for (let y = 0; y < height; y++)
     columns.forEach(({ first, weights }, x) => {
       const to = (y * width + x) * c;
@@ -83,6 +82,50 @@ export function resize(values, [h, w, c], [height, width]) {
     });
   return out;
 }
+
+// Lab: L is lightness, a from green to red, b from blue to yellow; grey is 0 in both (notebook 09)
+const TO_XYZ = [0.4339464, 0.3762139, 0.189825, 0.212671, 0.71516, 0.072169, 0.0177567, 0.1094689, 0.8727046];
+const TO_LIGHT = [3.0799801, -1.5371515, -0.5428213, -0.9212477, 1.8759899, 0.0452473, 0.0528905, -0.2040413, 1.151232];
+
+const product = (m, row, x, y, z) => m[row] * x + m[row + 1] * y + m[row + 2] * z;
+const lightOf = (value) => (value > 10.31475 ? ((value / 255 + 0.055) / 1.055) ** 2.4 : value / 3294.6);
+const valueOf = (light) => 255 * (light > 0.0031308 ? 1.055 * Math.min(light, 1) ** (1 / 2.4) - 0.055 : 12.92 * light);
+const root = (share) => (share > 0.008856 ? Math.cbrt(share) : 7.787 * share + 16 / 116);
+const cube = (rooted) => (rooted > 0.2068966 ? rooted ** 3 : (rooted - 16 / 116) / 7.787);
+
+/** RGB 0..255 (n, 3) to Lab. */
+export function toLab(rgb) {
+  const out = new Float32Array(rgb.length);
+  for (let i = 0; i < rgb.length; i += 3) {
+    const [red, green, blue] = [lightOf(rgb[i]), lightOf(rgb[i + 1]), lightOf(rgb[i + 2])];
+    const y = root(product(TO_XYZ, 3, red, green, blue));
+    out[i] = 116 * y - 16;
+    out[i + 1] = 500 * (root(product(TO_XYZ, 0, red, green, blue)) - y);
+    out[i + 2] = 200 * (y - root(product(TO_XYZ, 6, red, green, blue)));
+  }
+  return out;
+}
+
+/** Lab (n, 3) to RGB, cut off at 0 and 255. */
+export function toRgb(lab) {
+  const out = new Float32Array(lab.length);
+  for (let i = 0; i < lab.length; i += 3) {
+    const rooted = (lab[i] + 16) / 116;
+    const [x, y, z] = [cube(rooted + lab[i + 1] / 500), cube(rooted), cube(rooted - lab[i + 2] / 200)];
+    for (let k = 0; k < 3; k++) out[i + k] = Math.max(valueOf(product(TO_LIGHT, 3 * k, x, y, z)), 0);
+  }
+  return out;
+}
+
+/** A picture with colours in place of its own: a and b (n, 2), or 0 for grey. */
+export function recolour(rgb, ab) {
+  const lab = toLab(rgb);
+  for (let i = 0, p = 0; i < lab.length; i += 3) [lab[i + 1], lab[i + 2]] = ab ? [ab[p++], ab[p++]] : [0, 0];
+  return toRgb(lab);
+}
+
+/** The grey picture of the same lightness, in three equal channels. */
+export const grey = (rgb) => recolour(rgb, 0);
 
 /** What a kernel (3, 3, 3) multiplies at a place: for blue, green and red nine {pixel, weight, product}. */
 export function products({ rgb, h, w }, kernel, row, column) {

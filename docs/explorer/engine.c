@@ -205,3 +205,22 @@ void pool(const float *in, float *out, int h, int w, int c) {
                 STORE(out + (y * (w / 2) + x) * c + i, wasm_f32x4_pmax(above, below));
             }
 }
+
+/* out (n, K) = in (n, C) * weights (C, K) + bias (K), cut at `least`; K divisible by 16. Up to three rows behind
+   the last are read, and not used; `work` has the size of `scratch`. */
+void dense(const float *in, const float *weights, const float *bias, float *out, float *work, int n, int c, int k,
+           float least) {
+    float *u = work, *m = work + c * OUTPUTS;
+    for (int first = 0; first < k; first += OUTPUTS) {
+        for (int i = 0; i < c * OUTPUTS; i += 4)
+            STORE(u + i, LOAD(weights + i / OUTPUTS * k + first + i % OUTPUTS));
+        for (int t = 0; t < n; t += 4) {
+            multiply(in + t * c, u, m, 4, c);
+            for (int i = 0; i < 4 * OUTPUTS && t + i / OUTPUTS < n; i += 4) {
+                int o = first + i % OUTPUTS;
+                V sum = ADD(LOAD(m + i), LOAD(bias + o));
+                STORE(out + (t + i / OUTPUTS) * k + o, wasm_f32x4_pmax(wasm_f32x4_splat(least), sum));
+            }
+        }
+    }
+}

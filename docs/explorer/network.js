@@ -1,6 +1,6 @@
-// The network itself: weights out of an npz while it arrives, and VGG-16's convolutions in WebAssembly.
+// The network itself: weights while they arrive, VGG-16's convolutions in WebAssembly, and the heads on it.
 
-import { LAYERS, MEAN, channelMeans, project, softmax } from "./arithmetic.js";
+import { COLUMN, LAYERS, MEAN, channelMeans, grey, networkSize, project, resize, softmax, toLab } from "./arithmetic.js";
 
 const MAX_PAGES = 16384; // of 64 KiB: a gigabyte, reserved, not taken
 
@@ -13,81 +13,28 @@ const HALVES = Float32Array.from({ length: 65536 }, (_, bits) => {
   return sign * (exponent ? 2 ** (exponent - 25) * (1024 + fraction) : 2 ** -24 * fraction);
 });
 
-/** Bytes of a stream, as many at a time as one asks for. */
-class Bytes {
-  constructor(stream, seen) {
-    Object.assign(this, { reader: stream.getReader(), seen, parts: [], ready: 0 });
-  }
-
-  /** Read on to the end, so that the last bytes are seen. */
-  async finish() {
-    for (;;) {
-      const { value, done } = await this.reader.read();
-      if (done) return;
-      this.seen(value.length);
+/** Arrays of float16 numbers out of a stream, [name, shape] each, while it arrives: yields {name, shape, values}. */
+export async function* readArrays(stream, arrays, seen = () => {}) {
+  const reader = stream.getReader();
+  let part = new Uint8Array(0);
+  for (const [name, shape] of arrays) {
+    const bytes = new Uint8Array(2 * shape.reduce((a, b) => a * b));
+    for (let filled = 0; filled < bytes.length;) {
+      if (!part.length) {
+        const { value, done } = await reader.read();
+        if (done) throw new Error("the file of weights is cut short: reload the page, or copy the file again");
+        seen(value.length);
+        part = value;
+      }
+      const taken = part.subarray(0, bytes.length - filled);
+      bytes.set(taken, filled);
+      filled += taken.length;
+      part = part.subarray(taken.length);
     }
+    const values = new Float32Array(bytes.length / 2);
+    new Uint16Array(bytes.buffer).forEach((half, i) => (values[i] = HALVES[half]));
+    yield { name, shape, values };
   }
-
-  async take(count) {
-    while (this.ready < count) {
-      const { value, done } = await this.reader.read();
-      if (done) throw new Error("the file of weights is cut short: reload the page, or copy the file again");
-      this.parts.push(value);
-      this.ready += value.length;
-      this.seen(value.length);
-    }
-    const out = new Uint8Array(count);
-    for (let filled = 0; filled < count;) {
-      const part = this.parts[0].subarray(0, count - filled);
-      out.set(part, filled);
-      filled += part.length;
-      if (part.length === this.parts[0].length) this.parts.shift();
-      else this.parts[0] = this.parts[0].subarray(part.length);
-    }
-    this.ready -= count;
-    return out;
-  }
-}
-
-/** The arrays of an npz file in their order, while it arrives: yields {name, shape, values: Float32Array}. */
-export async function* readNpz(stream, seen = () => {}) {
-  const bytes = new Bytes(stream, seen);
-  for (;;) {
-    const head = new DataView((await bytes.take(30)).buffer);
-    const kind = head.getUint32(0, true);
-    if (kind === 0x02014b50) return bytes.finish(); // the table at the end of a zip file: not needed
-    if (kind !== 0x04034b50) throw new Error("the file of weights is no npz file: copy it again");
-    const name = new TextDecoder().decode(await bytes.take(head.getUint16(26, true)));
-    const extra = new DataView((await bytes.take(head.getUint16(28, true))).buffer);
-    let size = head.getUint32(18, true);
-    if (size === 0xffffffff) size = Number(extra.getBigUint64(12, true)); // zip64: its own size comes second
-    if (head.getUint16(6, true) & 8) throw new Error(`${name}: its size is not told before it`);
-    let content = await bytes.take(size);
-    if (head.getUint16(8, true) === 8) {
-      const inflated = new Blob([content]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-      content = new Uint8Array(await new Response(inflated).arrayBuffer());
-    }
-    yield { name: name.replace(/\.npy$/, ""), ...readNpy(content, name) };
-  }
-}
-
-/** One array of a npy file's bytes: {shape, values}. */
-function readNpy(bytes, name) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  const start = 10 + view.getUint16(8, true);
-  const head = new TextDecoder().decode(bytes.subarray(10, start));
-  const [, kind] = /'descr': '(.*?)'/.exec(head) ?? [];
-  const shape = (/'shape': \((.*?)\)/.exec(head)?.[1] ?? "").split(",").filter((part) => part.trim());
-  const data = bytes.slice(start).buffer;
-  if (!["<f2", "<f4"].includes(kind) || head.includes("'fortran_order': True"))
-    throw new Error(`${name}: no plain float16 or float32`);
-  return { shape: shape.map(Number), values: kind === "<f2" ? widen(new Uint16Array(data)) : new Float32Array(data) };
-}
-
-function widen(halves) {
-  const out = new Float32Array(halves.length);
-  for (let i = 0; i < out.length; i++) out[i] = HALVES[halves[i]];
-  return out;
 }
 
 // --- the engine --------------------------------------------------------------------------------------------
@@ -162,6 +109,25 @@ class Engine {
     }
     this.exports.convolve(input, kernel, bias, out, this.work[0], h, w, c, k, 0, this.threads);
   }
+
+  /** Rows (n, c) times a kernel (c, k), plus bias, cut at zero if `relu`: (n, k). Uses what lies above `top`. */
+  dense(rows, kernel, bias, relu = false) {
+    const { top } = this;
+    const k = bias.length;
+    const [c, wide] = [kernel.length / k, 16 * Math.ceil(k / 16)];
+    const n = rows.length / c;
+    const [x, u, b, out] = [(n + 3) * c, c * wide, wide, n * wide].map((count) => this.place(count));
+    this.floats(x, rows.length).set(rows);
+    const weights = this.floats(u, c * wide);
+    for (let i = 0; i < c; i++) weights.set(kernel.subarray(i * k, (i + 1) * k), i * wide);
+    this.floats(b, k).set(bias);
+    this.exports.dense(x, u, b, out, this.work[0], n, c, wide, relu ? 0 : -Infinity);
+    this.top = top;
+    const found = this.floats(out, n * wide);
+    const kept = new Float32Array(n * k);
+    for (let i = 0; i < n; i++) kept.set(found.subarray(i * wide, i * wide + k), i * k);
+    return kept;
+  }
 }
 
 /** VGG-16 without its dense layers, and a head that names what it sees. */
@@ -182,9 +148,9 @@ export class Network {
     return Object.assign(network, { engine, weights, arrivals: Object.fromEntries(arrivals), bottom: engine.top });
   }
 
-  /** Take the trunk's weights from a stream; layers can be used as soon as they are here. */
-  async read(stream, seen) {
-    for await (const { name, shape, values } of readNpz(stream, seen)) {
+  /** Take the trunk's weights, array by array; layers can be used as soon as they are here. */
+  async read(arrays) {
+    for await (const { name, shape, values } of arrays) {
       const [, layer, part] = /^(.*)_(kernel|bias)$/.exec(name) ?? [];
       if (!this.arrivals[layer]) continue;
       const depth = part === "kernel" ? shape[2] : 1;
@@ -199,14 +165,18 @@ export class Network {
     if (missing) throw new Error(`the file of weights lacks ${missing.name}`);
   }
 
+  /** Give up the maps of all pictures. */
+  forget() {
+    this.engine.top = this.bottom;
+  }
+
   /**
-   * Run a picture through the network; memory of the one before is used again.
+   * Run a picture through the network; its maps stay until `forget`.
    * rgb: (h, w, 3), 0..255; alive(): whether to go on; done(name) after each layer.
-   * Returns {stacks: {layer: stack}, seconds: of computing}, or null where it was given up.
+   * Returns {places: {layer: where its maps are}, seconds: of computing}, or null where it was given up.
    */
   async run(rgb, h, w, alive, done = () => {}) {
     const { engine } = this;
-    engine.top = this.bottom;
     let input = engine.place(h * w * 4);
     const x = engine.floats(input, h * w * 4).fill(0);
     for (let p = 0; p < h * w; p++) for (let k = 0; k < 3; k++) x[4 * p + k] = rgb[3 * p + 2 - k] - MEAN[k];
@@ -229,11 +199,10 @@ export class Network {
       seconds += (performance.now() - start) / 1000;
       done(name);
     }
-    const stacks = Object.fromEntries(Object.entries(places).map(([name, place]) => [name, this.stack(place)]));
-    return { stacks, seconds };
+    return { places, seconds };
   }
 
-  /** A stack of maps as a view into the engine's memory. */
+  /** A stack of maps as a view into the engine's memory: void as soon as that grows. */
   stack({ name, pointer, h, w, c }) {
     return { name, h, w, c, values: this.engine.floats(pointer, h * w * c) };
   }
@@ -267,4 +236,75 @@ export function activationMap(stack, { kernel, bias }, index) {
     stack,
     Float64Array.from({ length: stack.c }, (_, i) => kernel[i * bias.length + index]),
   );
+}
+
+const SEEN = 224; // the longer side at which the head of colours sees a picture
+const UNIT = 64; // its first layer takes hypercolumns divided by this
+const VIVID = 0.38; // the temperature of Zhang, Isola and Efros (2016)
+
+/**
+ * Colours for a picture from its lightness (notebook 09): {careful, vivid: a and b at each place of (h, w); h, w;
+ * away: how far they and plain grey are from the picture's own colours on average}. Null where it was given up.
+ */
+export async function colours(network, { rgb, h: height, w: width }, head, centres, alive) {
+  const { engine } = network;
+  const { top } = engine;
+  const [h, w] = networkSize(height, width, SEEN, Math.max(height, width));
+  const seen = resize(rgb, [height, width, 3], [h, w]);
+  const found = await network.run(grey(seen), h, w, alive);
+  if (!found) return null;
+  const stacks = COLUMN.map((name) => network.stack(found.places[name]));
+  const copies = stacks.map((stack) => ({ ...stack, values: stack.values.slice() }));
+  engine.top = top;
+  const size = [h / 2, w / 2];
+  const mixed = mix(engine, copies, head, size);
+  const hidden = engine.dense(mixed, head.hidden_kernel, head.hidden_bias, true);
+  const own = toLab(resize(seen, [h, w, 3], size));
+  const truth = Float32Array.from({ length: (2 * own.length) / 3 }, (_, i) => own[3 * (i >> 1) + 1 + (i & 1)]);
+  const guess = (name, heat) =>
+    annealed(engine.dense(hidden, head[`${name}_kernel`], head[`${name}_bias`]), centres, heat);
+  const [careful, vivid] = [guess("bins", 1), guess("vivid", VIVID)];
+  const away = [careful, vivid, new Float32Array(truth.length)].map((ab) => distance(ab, truth));
+  return { careful, vivid, h: size[0], w: size[1], away };
+}
+
+/** The head's first layer on hypercolumns that are never built: products on the small maps, then stretched. */
+function mix(engine, stacks, head, [h, w]) {
+  const units = head.mix_bias.length;
+  const rows = (first, count) => head.mix_kernel.slice(first * units, (first + count) * units).map((v) => v / UNIT);
+  const none = new Float32Array(units);
+  const means = channelMeans(stacks.at(-1));
+  const depth = stacks.reduce((sum, { c }) => sum + c, 0);
+  const whole = engine.dense(Float32Array.from(means), rows(depth, means.length), head.mix_bias);
+  const out = new Float32Array(h * w * units).map((_, i) => whole[i % units]);
+  let first = 0;
+  for (const stack of stacks) {
+    const fine = stack.h > h; // read at the grid's places first
+    const values = fine ? resize(stack.values, [stack.h, stack.w, stack.c], [h, w], 1) : stack.values;
+    const small = engine.dense(values, rows(first, stack.c), none);
+    const large = fine ? small : resize(small, [stack.h, stack.w, units], [h, w]);
+    large.forEach((value, i) => (out[i] += value));
+    first += stack.c;
+  }
+  return out.map((value) => Math.max(value, 0));
+}
+
+/** The mean colour of each row's distribution over the centres, made sharper by a low temperature: (n, 2). */
+function annealed(scores, centres, temperature) {
+  const count = centres.length;
+  const out = new Float32Array((2 * scores.length) / count);
+  for (let p = 0; p < out.length / 2; p++) {
+    softmax(scores.subarray(p * count, (p + 1) * count).map((score) => score / temperature)).forEach((share, i) => {
+      out[2 * p] += share * centres[i][0];
+      out[2 * p + 1] += share * centres[i][1];
+    });
+  }
+  return out;
+}
+
+/** The mean distance of colours from others, in the plane of a and b. */
+function distance(ab, other) {
+  let sum = 0;
+  for (let i = 0; i < ab.length; i += 2) sum += Math.hypot(ab[i] - other[i], ab[i + 1] - other[i + 1]);
+  return (2 * sum) / ab.length;
 }

@@ -286,9 +286,8 @@ async function start() {
   fillTray();
   listenForPictures();
   listenForTouches();
-  const address = (file) => new URL(file, location.href).href;
-  const { trunk, names } = app.site;
-  const started = ask("start", { threads: app.threads, trunk: address(trunk), names: names && address(names) });
+  const { weights, centres } = app.site;
+  const started = ask("start", { threads: app.threads, site: { weights, centres } });
   showView(location.hash.slice(1));
   await started;
   await usePhotograph(app.site.photographs[0], $("tray").firstChild);

@@ -1,6 +1,6 @@
 // Pictures: reading what a person has, and drawing maps as colours.
 
-import { networkSize, resize } from "./arithmetic.js";
+import { networkSize, recolour, resize } from "./arithmetic.js";
 
 const SHOWN = 1024; // longer side of the picture on the page
 const VIRIDIS = ["440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725"];
@@ -51,9 +51,9 @@ export async function readPicture(file) {
   return canvas;
 }
 
-/** Whatever can be drawn, as a canvas on white, its longer side at most `SHOWN`. */
-export function onCanvas(source, width, height) {
-  const scale = Math.min(1, SHOWN / Math.max(width, height));
+/** Whatever can be drawn, as a canvas on white, its longer side at most `longest`. */
+export function onCanvas(source, width, height, longest = SHOWN) {
+  const scale = Math.min(1, longest / Math.max(width, height));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(width * scale));
   canvas.height = Math.max(1, Math.round(height * scale));
@@ -65,14 +65,19 @@ export function onCanvas(source, width, height) {
   return canvas;
 }
 
+/** The red, green and blue of a canvas: Float32Array (h, w, 3). */
+function pixelsOf(canvas) {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const rgb = new Float32Array((data.length / 4) * 3);
+  for (let p = 0; p < data.length / 4; p++) for (let k = 0; k < 3; k++) rgb[3 * p + k] = data[4 * p + k];
+  return rgb;
+}
+
 /** The picture as the network looks at it: {rgb: Float32Array (h, w, 3), h, w}. */
 export function forNetwork(canvas, side) {
   const { width, height } = canvas;
-  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
-  const all = new Float32Array(width * height * 3);
-  for (let p = 0; p < width * height; p++) for (let k = 0; k < 3; k++) all[3 * p + k] = data[4 * p + k];
   const [h, w] = networkSize(height, width, side);
-  return { rgb: resize(all, [height, width, 3], [h, w]), h, w };
+  return { rgb: resize(pixelsOf(canvas), [height, width, 3], [h, w]), h, w };
 }
 
 /** Paint a canvas of (h, w) pixels: write(data, i, p) puts red, green, blue and alpha of pixel p at i. */
@@ -115,6 +120,16 @@ export function paintAround(canvas, { rgb, h, w }, row, column, size) {
     const x = column + (p % size) - (size >> 1);
     const inside = y >= 0 && y < h && x >= 0 && x < w;
     for (let k = 0; k < 3; k++) data[i + k] = inside ? rgb[3 * (y * w + x) + k] : 128;
+    data[i + 3] = 255;
+  });
+}
+
+/** A picture with other colours: small maps of a and b (h, w, 2) over its own lightness; null for grey. */
+export function paintRecoloured(canvas, source, ab, h, w) {
+  const small = onCanvas(source, source.width, source.height, 640);
+  const rgb = recolour(pixelsOf(small), ab && resize(ab, [h, w, 2], [small.height, small.width]));
+  paint(canvas, small.height, small.width, (data, i, p) => {
+    for (let k = 0; k < 3; k++) data[i + k] = rgb[3 * p + k];
     data[i + 3] = 255;
   });
 }

@@ -1,8 +1,8 @@
-// The five views: each has {id, title, show(app, panel)} and returns {update, touch}, called when a picture is
+// The six views: each has {id, title, show(app, panel)} and returns {update, touch}, called when a picture is
 // ready and when a pixel is touched.
 
 import { COLUMN, LAYERS, fieldAt, products } from "./arithmetic.js";
-import { PALETTE, paintAround, paintColours, paintLight, paintMap } from "./pictures.js";
+import { PALETTE, paintAround, paintColours, paintLight, paintMap, paintRecoloured } from "./pictures.js";
 
 /** An element with properties and children; `data` and `aria` are objects, `on` are listeners. */
 export function make(tag, { on = {}, aria = {}, ...properties } = {}, ...children) {
@@ -46,18 +46,21 @@ const plain = (name) => name.replace(/block(\d)_conv(\d)/, "block $1, convolutio
 const WHERE = ["all five", "1 · edges, colours", "2 · corners", "3 · textures", "4 · parts", "5 · objects"];
 const stacksOf = (choice) => (choice ? [choice - 1] : [0, 1, 2, 3, 4]);
 
+const lightMap = (app, { bytes, h, w }) =>
+  paintLight(
+    app.light,
+    h,
+    w,
+    Float32Array.from(bytes, (byte) => byte / 255),
+  );
+
 /** A button with a map; pressing it lights the photograph with the map. */
 function mapButton(app, layer, map, text, group) {
   const canvas = make("canvas", { role: "img", ariaLabel: `Map ${map.index} of ${plain(layer)}` });
   paintMap(canvas, map);
   const press = () => {
     for (const other of group.querySelectorAll("button")) other.setAttribute("aria-pressed", other === button);
-    paintLight(
-      app.light,
-      map.h,
-      map.w,
-      Float32Array.from(map.bytes, (byte) => byte / 255),
-    );
+    lightMap(app, map);
     app.caption(`Bright: where map ${map.index} of ${plain(layer)} answers.`);
   };
   const wish = app.wish(layer, map.index);
@@ -243,12 +246,57 @@ function groups(app, panel) {
   return { update };
 }
 
+// --- 5. colours ----------------------------------------------------------------------------------------------
+
+const GUESSES = ["careful", "vivid", "grey", "as it was"];
+const COLOURED = [
+  "The mean of all colours that the network holds possible: it errs least, and is pale.",
+  "The colour that it holds likeliest, rare ones counted more: bolder, and further off when it errs.",
+  "All that the network was shown.",
+  "The photograph's own colours, which the network never saw.",
+];
+
+function colours(app, panel) {
+  let [way, found] = [0, null];
+  const note = make("p", { className: "soft" });
+  const choose = (i) => {
+    way = i;
+    draw();
+  };
+  panel.append(choices("Which colours?", GUESSES, way, choose), note);
+
+  async function update() {
+    found = null;
+    app.say("Guessing colours …");
+    const answer = await app.ask("colours");
+    if (!panel.isConnected) return;
+    app.say("");
+    if (answer) found = answer;
+    else if (!app.site.weights.colours) note.textContent = "The part that gives colours is not installed here.";
+    draw();
+  }
+
+  function draw() {
+    if (!found) return;
+    const { h, w, away } = found;
+    if (way < 3) paintRecoloured(app.light, app.source, [found.careful, found.vivid, null][way], h, w);
+    else paintLight(app.light, 1, 1, [1]);
+    app.caption(COLOURED[way]);
+    const [careful, vivid, grey] = away.map((far) => far.toFixed(1));
+    note.textContent =
+      away[2] < 3
+        ? "This photograph has no colours of its own, so nobody knows how far off the guesses are."
+        : `How far from the true colours, on average: careful ${careful}, vivid ${vivid}, plain grey ${grey}. Grey is what any guess has to beat.`;
+  }
+  return { update };
+}
+
 const CELLS =
   "Each cell is a pixel's value, less the mean of all training pictures, times the weight at its place. Blue adds, " +
   "red takes away. That is all a convolution does; the whole network does it again and again, some ten thousand " +
   "million products for one picture.";
 
-// --- 5. the magnifier ----------------------------------------------------------------------------------------
+// --- 6. the magnifier ----------------------------------------------------------------------------------------
 
 function magnifier(app, panel) {
   const place = make("div", {});
@@ -275,12 +323,7 @@ function magnifier(app, panel) {
       column,
       false,
     );
-    paintLight(
-      app.light,
-      found.map.h,
-      found.map.w,
-      Float32Array.from(found.map.bytes, (byte) => byte / 255),
-    );
+    lightMap(app, found.map);
     app.caption(
       `Bright: where map ${app.state.map} of the first convolution answers. The square is taken apart beside.`,
     );
@@ -348,6 +391,13 @@ export const VIEWS = [
     show: groups,
     notebook: "03_hypercolumns",
     text: "No names, no teaching: pixels are sorted by what they go through in the network, and fall into regions.",
+  },
+  {
+    id: "colours",
+    title: "Colours",
+    show: colours,
+    notebook: "09_colourization",
+    text: "The network is shown light and dark only, and a small part on top of it guesses the colours, pixel by pixel.",
   },
   {
     id: "magnifier",

@@ -1,41 +1,47 @@
 // The thread that computes: it holds the network and the maps of one picture, and answers the page's questions.
 
 import { COLUMN, Hypercolumns, addStretched, channelMeans, largest } from "./arithmetic.js";
-import { Network, activationMap, classify, help, readNpz } from "./network.js";
+import { Network, activationMap, classify, colours, help, readArrays } from "./network.js";
 
-let network, head, fetching;
-let picture = {}; // the one that is looked at: {rgb, h, w, done, stacks, seconds, columns, asked}
+let network, weights, centres;
+const heads = {};
+let picture = {}; // the one that is looked at: {rgb, h, w, done, places, seconds, columns, colours, asked}
 
-/** The bytes of a file of this site, as a stream. */
-async function open(address) {
-  const answer = await fetch(address);
-  if (!answer.ok) throw new Error(`${new URL(address).pathname} is missing (the server says ${answer.status})`);
-  return answer;
+/** The arrays of a file of weights of this site, while it arrives. */
+async function* open(name, seen) {
+  const { file, arrays } = weights[name];
+  const answer = await fetch(file);
+  if (!answer.ok) throw new Error(`${file} is missing (the server says ${answer.status})`);
+  yield* readArrays(answer.body, arrays, seen);
 }
 
-async function fetchAll(trunk, names) {
-  const answer = await open(trunk);
-  const total = Number(answer.headers.get("Content-Length")) || 0;
+async function fetchTrunk() {
+  const total = weights.vgg16.bytes;
   let [bytes, told] = [0, 0];
-  await network.read(answer.body, (count) => {
+  const seen = (count) => {
     bytes += count;
-    if (bytes - told > 4e5) postMessage({ event: "bytes", bytes: (told = bytes), total });
-  });
-  postMessage({ event: "bytes", bytes, total: bytes });
-  if (!names) return;
-  const parts = {};
-  for await (const { name, values } of readNpz((await open(names)).body))
-    parts[name.replace("predictions_", "")] = values;
-  head = parts;
+    if (bytes - told > 4e5 || bytes === total) postMessage({ event: "bytes", bytes: (told = bytes), total });
+  };
+  await network.read(open("vgg16", seen));
 }
+
+/** A head as {part: values}, fetched when it is first asked for; null where it isn't installed. */
+async function head(name) {
+  if (!weights[name]) return null;
+  const read = async () => {
+    const parts = {};
+    for await (const { name: part, values } of open(name)) parts[part.replace("predictions_", "")] = values;
+    return parts;
+  };
+  return (heads[name] ??= read());
+}
+
+/** A layer's maps of the picture: a view, to be used at once (the engine's memory may grow). */
+const stack = (layer) => network.stack(picture.places[layer]);
 
 /** The hypercolumns of the picture, made when they are first asked for. */
 function columns() {
-  const { stacks, h, w } = picture;
-  picture.columns ??= new Hypercolumns(
-    COLUMN.map((name) => stacks[name]),
-    [h, w],
-  );
+  picture.columns ??= new Hypercolumns(COLUMN.map(stack), [picture.h, picture.w]);
   return picture.columns;
 }
 
@@ -48,36 +54,41 @@ function asPicture({ values, h, w, c }, index) {
 }
 
 const ANSWERS = {
-  async start({ threads, trunk, names }) {
+  async start({ threads, site }) {
+    ({ weights, centres } = site);
     network = await Network.start(threads);
-    fetching = fetchAll(trunk, names);
-    fetching.catch((error) => postMessage({ event: "failed", message: error.message }));
+    fetchTrunk().catch((error) => postMessage({ event: "failed", message: error.message }));
   },
 
   /** Look at a picture (h, w, 3); each layer is told when it is there. Null: another one came in between. */
   async look({ rgb, h, w }) {
     const own = { rgb, h, w };
     picture = own;
+    network.forget();
     const done = (layer) => postMessage({ event: "layer", layer });
     own.done = network.run(rgb, h, w, () => picture === own, done).then((found) => Object.assign(own, found));
     await own.done;
-    return own.stacks ? { seconds: own.seconds } : null;
+    return own.places ? { seconds: own.seconds } : null;
   },
 
   /** The classes that the head thinks likeliest: [{index, probability}]. */
   async names({ count }) {
-    await fetching;
-    if (!head) return [];
-    const shares = classify(picture.stacks.block5_conv3, head);
+    const own = picture;
+    const found = await head("names");
+    if (!found) return [];
+    if (picture !== own) return null;
+    const shares = classify(stack("block5_conv3"), found);
     return largest(shares, count).map((index) => ({ index, probability: shares[index] }));
   },
 
   /** Where the picture speaks for a class: (H, W), as share of the strongest place. */
   async activation({ index }) {
-    const { h, w, stacks } = picture;
-    const stack = stacks.block5_conv3;
-    const map = activationMap(stack, head, index);
-    const out = addStretched(map, [stack.h, stack.w], [h, w], new Float32Array(h * w));
+    const { h, w, places } = picture;
+    const found = await head("names");
+    if (picture.places !== places) return null;
+    const last = stack("block5_conv3");
+    const map = activationMap(last, found, index);
+    const out = addStretched(map, [last.h, last.w], [h, w], new Float32Array(h * w));
     const top = out.reduce((a, b) => Math.max(a, b), 1e-6);
     return out.map((value) => Math.max(value, 0) / top);
   },
@@ -85,21 +96,19 @@ const ANSWERS = {
   /** How similar all pixels are to one in some stacks, and a layer's maps that stand out most under it. */
   async touch({ row, column, which, layer, count }) {
     const likeness = columns().similarity(row, column, which);
-    const stack = picture.stacks[layer];
     const place = COLUMN.indexOf(layer);
     const [deviations] = columns().pixel(row, column, [place]);
     const { mean, scale } = columns().stacks[place];
     const value = (k) => mean[k] + scale[k] * deviations[k];
-    const strongest = largest(deviations, count).map((k) => ({ ...asPicture(stack, k), value: value(k) }));
+    const strongest = largest(deviations, count).map((k) => ({ ...asPicture(stack(layer), k), value: value(k) }));
     return { likeness, strongest };
   },
 
   /** Maps of a layer: those asked for, or the ones with the largest mean. */
   async maps({ layer, count, among }) {
-    const stack = picture.stacks[layer];
-    const means = channelMeans(stack);
+    const means = channelMeans(stack(layer));
     const wanted = among ? among.map((k) => means[k]) : means;
-    return largest(wanted, count).map((i) => asPicture(stack, among ? among[i] : i));
+    return largest(wanted, count).map((i) => asPicture(stack(layer), among ? among[i] : i));
   },
 
   /** k-means of the pixels: each round's labels are told, the last ones answered. */
@@ -119,20 +128,26 @@ const ANSWERS = {
     return null;
   },
 
+  /** What the head of colours guesses from light and dark alone; remembered. Null: it isn't installed. */
+  async colours() {
+    const own = picture;
+    const found = await head("colours");
+    if (!found || picture !== own) return null;
+    if (!own.colours) {
+      own.asked = (own.asked ?? 0) + 1; // groups that are still being sorted are given up
+      own.done = colours(network, own, found, centres, () => picture === own);
+      own.colours = await own.done;
+      own.columns = null; // its views are void where the memory has grown
+    }
+    return own.colours;
+  },
+
   /** One map's kernel of the first layer, at a place: what the convolution multiplies there. */
   async magnify({ row, column, map }) {
-    const { kernel, bias } = network.filter("block1_conv1", map);
-    const { rgb, h, w, stacks } = picture;
-    const { values, c } = stacks.block1_conv1;
-    return {
-      kernel,
-      bias,
-      value: values[(row * w + column) * c + map],
-      map: asPicture(stacks.block1_conv1, map),
-      rgb,
-      h,
-      w,
-    };
+    const { rgb, h, w } = picture;
+    const first = stack("block1_conv1");
+    const value = first.values[(row * w + column) * first.c + map];
+    return { ...network.filter("block1_conv1", map), value, map: asPicture(first, map), rgb, h, w };
   },
 
   /** Bytes that the engine holds. */
@@ -142,7 +157,7 @@ const ANSWERS = {
 
   /** A layer's maps as they are, for tests. */
   async raw({ layer }) {
-    const { values, h, w, c } = picture.stacks[layer];
+    const { values, h, w, c } = stack(layer);
     return { values: values.slice(), h, w, c };
   },
 };
@@ -153,7 +168,7 @@ onmessage = async ({ data }) => {
   const asked = picture;
   try {
     if (waits) await asked.done; // a question is about the picture that was there when it was asked
-    const answer = waits && (picture !== asked || !asked.stacks) ? null : await ANSWERS[data.what](data);
+    const answer = waits && (picture !== asked || !asked.places) ? null : await ANSWERS[data.what](data);
     postMessage({ id: data.id, answer });
   } catch (error) {
     postMessage({ id: data.id, error: error.message });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as own from "../../docs/explorer/arithmetic.js";
-import { activationMap, classify, readNpz } from "../../docs/explorer/network.js";
+import { activationMap, classify, readArrays } from "../../docs/explorer/network.js";
 
 const next = own.random(7);
 const noise = (count) => Float32Array.from({ length: count }, () => 4 * next() - 1);
@@ -172,17 +172,41 @@ test("the products of a place add up to the convolution there", () => {
   }
 });
 
-test("an npz that is cut short, or no npz, is told", async () => {
-  const read = async (bytes) => {
-    for await (const _ of readNpz(new Blob([bytes]).stream()));
+test("weights come array by array, whatever the size of a stream's parts; a file cut short is told", async () => {
+  const halves = new Uint16Array([0x3c00, 0xc000, 0x3800, 0x0001, 0x7bff]); // 1, -2, .5, 2 ** -24, 65504
+  const bytes = new Uint8Array(halves.buffer);
+  const listed = [
+    ["a", [2, 1]],
+    ["b", [3]],
+  ];
+  const read = async (parts) => {
+    let seen = 0;
+    const found = [];
+    const stream = new Blob(parts).stream();
+    for await (const array of readArrays(stream, listed, (count) => (seen += count))) found.push(array);
+    return { found, seen };
   };
-  await assert.rejects(read(new Uint8Array(10)), /cut short/);
-  await assert.rejects(
-    read(new Uint8Array([0x50, 0x4b, 3, 4, ...new Uint8Array(40).fill(1)])),
-    /cut short|size is not told/,
+  const { found, seen } = await read([bytes.subarray(0, 3), bytes.subarray(3, 5), bytes.subarray(5)]);
+  assert.deepEqual(
+    found.map(({ name, values }) => [name, ...values]),
+    [
+      ["a", 1, -2],
+      ["b", 0.5, 2 ** -24, 65504],
+    ],
   );
-  await assert.rejects(
-    read(new TextEncoder().encode("<!doctype html><p>This is no file of weights</p>")),
-    /no file of weights|npz/,
+  assert.equal(seen, 10);
+  await assert.rejects(read([bytes.subarray(0, 9)]), /cut short/);
+});
+
+test("colours: Lab of known ones, there and back, and grey keeps the lightness", () => {
+  near(own.toLab([255, 255, 255, 255, 0, 0, 0, 0, 0]), [100, 0, 0, 53.24, 80.09, 67.2, 0, 0, 0], 1e-2);
+  const rgb = noise(300).map((value) => 127 + 30 * value);
+  near(own.toRgb(own.toLab(rgb)), rgb, 1e-3);
+  const grey = own.grey(rgb);
+  grey.forEach((value, i) => assert.ok(Math.abs(value - grey[i - (i % 3)]) < 0.01));
+  near(
+    own.toLab(grey).filter((_, i) => i % 3 === 0),
+    own.toLab(rgb).filter((_, i) => i % 3 === 0),
+    1e-3,
   );
 });
