@@ -142,3 +142,55 @@ def test_the_gallery_is_what_its_script_makes() -> None:
     made = {path.stem for path in GALLERY if f'"{path.stem}": (poster_parts.' in source}
     made |= {f"colour_{name}" for name in ("grey", "true", "vivid") if f'"{name}"' in source}
     assert made == {path.stem for path in GALLERY}
+
+
+# ---- minutes ---------------------------------------------------------------------------------------------
+
+
+def test_minutes_by_section() -> None:
+    from tools import timetable
+
+    def cell(kind: str, source: str, *tags: str) -> dict[str, object]:
+        return {"cell_type": kind, "source": source, "metadata": {"tags": [*tags]}}
+
+    cells = [
+        cell("markdown", "# A title\nfour words stand here <!-- and not these -->"),
+        cell("code", "pip\ninstall", "install"),
+        cell("code", "one\ntwo", "core"),
+        cell("markdown", "## First\n" + "word " * 259),
+        cell("code", "x = ...", "exercise-42.1", "core"),
+        cell("markdown", "still core"),
+        cell("markdown", "## Second"),
+        cell("code", "\n".join("abcdefghij"), "exercise-42.2"),
+    ]
+    opening, first, second = timetable.sections(cells)
+    assert [each.title for each in (opening, first, second)] == ["A title", "First", "Second"]
+    assert opening.words == (6, 6) and opening.lines == (2, 2)
+    assert first.words == (262, 262) and first.exercises == (1, 1)
+    assert second.exercises == (1, 0) and second.words == (1, 0) and second.minutes(core=True) == (0, 0)
+    assert second.minutes()[1] == timetable.EXERCISE and second.minutes()[0] == pytest.approx(1, abs=0.02)
+    seconds = timetable.running(cells, [0, 9, 1.2, 0, 3, 0, 0, 7.9])
+    assert seconds == {"A title": 10, "First": 3, "Second": 8}
+    page = timetable.page(
+        [("notebooks/42.ipynb", {"cells": cells, "metadata": {"course": {"seconds": seconds}}})]
+    )
+    assert "| Opening | 10 | 0 | 0 | 0 |" in page and "| Second | 8 | 1 | 7 | 0 |" in page
+    assert "| **all** | 21 |" in page
+    unmeasured = timetable.page([("notebooks/42.ipynb", {"cells": cells, "metadata": {}})])
+    assert "| Second | – | 1 | 7 | 0 |" in unmeasured
+
+
+def test_links_of_the_teachers_page_are_alive_in_the_repository() -> None:
+    text = (ROOT / "docs" / "teachers.md").read_text(encoding="utf-8")
+    headings = {
+        re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-")
+        for h in re.findall(r"^#+ (.*)$", text, re.M)
+    }
+    targets = re.findall(r"\[([^\]]*)\]\(([^)]*)\)", text)
+    assert targets
+    for words, target in targets:
+        assert words, f"a link to {target} has no words outside the book"
+        if target.startswith("#"):
+            assert target[1:] in headings
+        elif not target.startswith("https://"):
+            assert (ROOT / "docs" / target).is_file()

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from course_utils.cli import _explorer, _notebooks
+from tools import timetable
 
 ROOT = _notebooks.ROOT
 BUILD = ROOT / "docs" / "_build"
@@ -54,6 +55,7 @@ def gather(source: Path) -> None:
         "wrong_answers.md": wrong_answers(),
         "benchmarks.md": benchmarks(),
         "weights.md": weights(),
+        "minutes.md": minutes(),
         "papers_and_we.md": papers_and_we(),
         **api(),
     }
@@ -76,6 +78,13 @@ def for_reading(notebook: dict[str, Any]) -> dict[str, Any]:
 
 
 # --- pages that are generated ---------------------------------------------------------------------------
+
+
+def minutes() -> str:
+    """What each section of each notebook takes."""
+    return timetable.page(
+        (f"notebooks/{path.name}", json.loads(path.read_text(encoding="utf-8"))) for path in _notebooks.find()
+    )
 
 
 def wrong_answers() -> str:

@@ -15,6 +15,7 @@ import typer
 from course_utils import files, runtime
 from course_utils.cli import _notebooks
 from course_utils.cli import run as runner
+from tools import timetable
 
 README = _notebooks.ROOT / "README.md"
 LARGE = 40_000  # bytes above which a figure is made smaller
@@ -148,8 +149,11 @@ def measured(facts: dict[str, Any] | None) -> str:
 
 
 def note(notebook: Any, outcome: _notebooks.Outcome) -> None:
-    """Keep minutes and memory in the notebook, and say them in its header."""
-    notebook.metadata["course"] = {"minutes": outcome.minutes, "memory_gb": outcome.gigabytes}
+    """Keep minutes, memory and each section's seconds in the notebook; say the first two in its header."""
+    facts: dict[str, Any] = {"minutes": outcome.minutes, "memory_gb": outcome.gigabytes}
+    if len(outcome.cells) == len(notebook.cells):
+        facts["seconds"] = timetable.running(notebook.cells, outcome.cells)
+    notebook.metadata["course"] = facts
     fill(notebook, "", "measured", measured(notebook.metadata["course"]))
 
 

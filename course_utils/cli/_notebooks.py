@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ FOLDER = ROOT / "notebooks"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What running a notebook gave: time, highest resident memory of its kernel, and the failure."""
+    """What running a notebook gave: seconds, also of each cell; its kernel's highest memory; the failure."""
 
     seconds: float
     peak_mb: float
     failure: str | None
+    cells: tuple[float, ...] = ()
 
     @property
     def minutes(self) -> int:
@@ -123,6 +125,7 @@ def execute(
         shutdown_kernel="immediate",
     )
     started, index, failure = time.perf_counter(), 0, None
+    ends = [started]
     variables = {**os.environ, "COURSE_PROGRESS": "off", **(environment or {})}
     with client.setup_kernel(env=variables), _memory_of(client) as peak:
         assert client.kc is not None  # made by setup_kernel
@@ -131,6 +134,7 @@ def execute(
             for index, cell in enumerate(notebook.cells):
                 on_cell(index, len(notebook.cells))
                 client.execute_cell(cell, index)
+                ends.append(time.perf_counter())
             on_cell(len(notebook.cells), len(notebook.cells))
         except CellExecutionError as error:
             failure = f"{error.ename}: {_plain(error.evalue)}"
@@ -143,7 +147,7 @@ def execute(
             failure = f"{where(notebook, index)}: {failure}"
         _drop_widgets(notebook)
         describe(notebook)
-        return Outcome(seconds, peak(), failure)
+        return Outcome(seconds, peak(), failure, tuple(b - a for a, b in pairwise(ends)))
 
 
 def _look_again(*channels: Any, every: float = 1.0) -> None:

@@ -33,7 +33,9 @@ def show_code(source: str) -> None:
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
 
-    form = HtmlFormatter(noclasses=True, prestyles="white-space: pre; overflow-x: auto; padding: 6px 10px")
+    # Names have no colour of their own, and would be white on light grey in a dark theme.
+    style = "color: #202020; white-space: pre; overflow-x: auto; padding: 6px 10px"
+    form = HtmlFormatter(noclasses=True, prestyles=style)
     _display(highlight(source, PythonLexer(), form), source)
 
 
