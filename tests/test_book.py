@@ -62,6 +62,26 @@ def test_a_page_has_neither_badge_nor_widgets():
     assert len(found["cells"]) == 2 and found["cells"][1]["outputs"] == [figure]
 
 
+def test_home_has_the_notebooks_with_their_minutes(source):
+    home = (source / "index.md").read_text(encoding="utf-8")
+    for path in sorted((source / "notebooks").glob("*.ipynb")):
+        minutes = json.loads(path.read_text(encoding="utf-8"))["metadata"]["course"]["minutes"]
+        assert re.search(rf"\(notebooks/{path.name}\) .*\| {minutes} \| [\d.]+ GB", home)
+
+
+def test_the_index_of_modules_says_what_each_is_for(source):
+    index = (source / "api" / "index.md").read_text(encoding="utf-8")
+    for page in (source / "api").glob("*.md"):
+        if page.stem != "index":
+            assert re.search(rf"\({re.escape(page.name)}\)(\*\*)? \| [A-Z`\\].{{20,}}", index), page.name
+
+
+def test_without_sphinx_the_book_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(book, "find_spec", lambda name: None if name == "sphinx" else name)
+    with pytest.raises(ModuleNotFoundError, match=r"needs sphinx: pip install -e '\.\[docs\]'"):
+        book.book()
+
+
 @pytest.mark.slow
 def test_the_book_builds_without_a_warning(tmp_path):
     pytest.importorskip("myst_nb")

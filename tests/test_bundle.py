@@ -14,6 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 from course_utils import cli
+from course_utils.cli import _explorer, _notebooks, slides
 from tools import bundle
 
 LOCK = (bundle.ROOT / "requirements.lock").read_text(encoding="utf-8")
@@ -70,6 +71,7 @@ def test_a_bundle_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(bundle.subprocess, "run", run)
+    monkeypatch.setattr(bundle.book, "book", lambda place: (place.mkdir(), (place / "index.html").touch()))
     monkeypatch.setattr(bundle, "COURSE", ("README.md", "course.py", "pyproject.toml", "notebooks"))
     out = tmp_path / "out"
     CliRunner().invoke(cli.build(), ["bundle", "--out", str(out)], catch_exceptions=False)
@@ -77,9 +79,20 @@ def test_a_bundle_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     listed = dict(reversed(line.split("  ")) for line in (out / "SHA256SUMS").read_text().splitlines())
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert set(listed) == files - {"SHA256SUMS"}
-    assert {"INSTALL.md", "requirements.txt", "wheels/part1.whl", "course/course.py"} <= files
+    assert {
+        "INSTALL.md",
+        "requirements.txt",
+        "wheels/part1.whl",
+        "course/course.py",
+        "book/index.html",
+    } <= files
     for name in ("INSTALL.md", "wheels/part2.whl"):
         assert listed[name] == hashlib.sha256((out / name).read_bytes()).hexdigest()
+
+
+def test_a_bundle_has_what_the_commands_for_a_room_need() -> None:
+    needed = [_explorer.PAGE, slides.REVEAL, bundle.ROOT / "docs" / "teachers.md", _notebooks.FOLDER]
+    assert [path for path in needed if path.relative_to(bundle.ROOT).parts[0] not in bundle.COURSE] == []
 
 
 @each_system

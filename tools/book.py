@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import pkgutil
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from functools import reduce
+from importlib.util import find_spec
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -33,6 +35,9 @@ def book(
     out: Annotated[Path, typer.Option(help="Folder for the pages.")] = BUILD / "html",
 ) -> None:
     """Build the course's web pages, with search and without anything fetched from elsewhere."""
+    missing = [name for name in ("sphinx", "myst_nb", "sphinx_book_theme") if not find_spec(name)]
+    if missing:
+        raise ModuleNotFoundError(f"the book needs {', '.join(missing)}: pip install -e '.[docs]'")
     source = BUILD / "source"
     gather(source)
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
@@ -51,6 +56,8 @@ def gather(source: Path) -> None:
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         page = for_reading(json.loads(path.read_text(encoding="utf-8")))
         (source / "notebooks" / path.name).write_text(json.dumps(page), encoding="utf-8")
+    home = source / "index.md"
+    home.write_text(home.read_text(encoding="utf-8").replace("<!-- table -->", table()), encoding="utf-8")
     pages = {
         "wrong_answers.md": wrong_answers(),
         "benchmarks.md": benchmarks(),
@@ -78,6 +85,17 @@ def for_reading(notebook: dict[str, Any]) -> dict[str, Any]:
 
 
 # --- pages that are generated ---------------------------------------------------------------------------
+
+
+def table() -> str:
+    """README's table of notebooks, with minutes and memory."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [
+        line
+        for line in readme.splitlines()
+        if re.match(r"\| (\d\d )?\| ?(notebook|\[)|\|---\|---\|---\|---", line)
+    ]
+    return "\n".join(rows)
 
 
 def minutes() -> str:
@@ -225,12 +243,13 @@ def _held_by(claim: dict[str, Any]) -> str:
 
 
 def api() -> dict[str, str]:
-    """A page for each module, from its docstrings."""
+    """A page for each module, from its docstrings, and an index that says what each is for."""
     import course_utils
 
     root = Path(course_utils.__path__[0])
-    pages, index = {}, ["# The package\n", "One module an idea; each says which notebook explains it.\n"]
-    index += ["```{toctree}", ":maxdepth: 1", ""]
+    index = ["# The package\n", "One module an idea; each says which notebook explains it.\n"]
+    index += ["| module | what it is for |\n|---|---|"]
+    pages = {}
     for found in pkgutil.iter_modules([str(root)]):
         if found.name.startswith("_") or found.name in ("cli", "exercises"):
             continue
@@ -239,5 +258,16 @@ def api() -> dict[str, str]:
             shown = "   :no-members:\n" if name == found.name and inner else ""
             directive = f".. automodule:: course_utils.{name}\n{shown}"
             pages[f"api/{name}.md"] = f"# {name}\n\n```{{eval-rst}}\n{directive}```\n"
-            index.append(name)
-    return pages | {"api/index.md": "\n".join([*index, "```", ""])}
+            label = f"**[{name}]({name}.md)**" if name == found.name else f"[{name}]({name}.md)"
+            index.append(f"| {label} | {_plain(summary(root, name))} |")
+    listed = [page.removeprefix("api/").removesuffix(".md") for page in pages]
+    toctree = ["", "```{toctree}", ":maxdepth: 1", ":hidden:", "", *listed, "```", ""]
+    return pages | {"api/index.md": "\n".join([*index, *toctree])}
+
+
+def summary(root: Path, name: str) -> str:
+    """The first line of a module's docstring, read without importing it."""
+    path = root.joinpath(*name.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return text.partition("\n\n")[0].replace("\n", " ")

@@ -14,11 +14,17 @@ import typer
 
 from course_utils import runtime
 from course_utils.cli import _notebooks
+from tools import book
 
 ROOT = _notebooks.ROOT
 COURSE = (
     *("README.md", "LICENSE", "LICENSE-text", "course.py", "pyproject.toml", "requirements.lock"),
-    *("course_utils", "data", "notebooks"),
+    *(
+        "course_utils",
+        "data",
+        "notebooks",
+        "docs",
+    ),  # docs: the teachers' page, and what explorer and slides need
 )
 # Name of a system -> sys.platform, os.name, platform.system(), its machine, and pip's names for it: the
 # oldest that all packages have wheels for, as a laptop may be older than the machine that makes the bundle.
@@ -52,8 +58,8 @@ install it first. Copy the folder onto the laptop, open a terminal in it, and:
     {course} lab
 
 The last line opens JupyterLab; it is the one to repeat on another day. `{course} doctor` says whether all is
-well, and `{course} run all` runs every notebook once. Where only the package is wanted, without
-the notebooks, install the `course_utils` wheel of wheels/ instead of the folder `course`.
+well, and `{course} run all` runs every notebook once. The course as pages to read, those for teachers
+among them, begins at book/index.html. Where only the package is wanted, without the notebooks, install the `course_utils` wheel of wheels/ instead of the folder `course`.
 
 `SHA256SUMS` holds the sum of every file: {check}
 
@@ -89,11 +95,12 @@ def bundle(
             raise OSError(f"this did not work, the reason stands above: {' '.join(command[:4])} …")
     (out / "course").mkdir()
     for name in COURSE:
-        place, ignored = ROOT / name, shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+        place, ignored = ROOT / name, shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "_build")
         if place.is_dir():
             shutil.copytree(place, out / "course" / name, ignore=ignored)
         else:
             shutil.copy(place, out / "course" / name)
+    book.book(out / "book")
     (out / "INSTALL.md").write_text(page(platform, python), encoding="utf-8")
     (out / "SHA256SUMS").write_text(sums(out), encoding="utf-8")
     typer.echo(

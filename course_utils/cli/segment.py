@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from course_utils.cli import _outputs
+from course_utils.cli.run import progress
 
 
 def register(app: typer.Typer) -> None:
@@ -80,11 +83,13 @@ def _one(model: Any, picture: str, target: Path, smooth: str, limit_mb: float) -
         text = f"{error}"
         print(f"course: {text if picture in text else f'{picture}: {text}'}", file=sys.stderr)
         return False
-    labels = segmentation.label_map(model, image, smooth, limit_mb)
+    with progress(picture) as on_tile:
+        labels = segmentation.label_map(model, image, smooth, limit_mb, on_tile)
     path = segmentation.write_mask(target.with_name(f"{target.name}.png"), labels, _names(model))
     laid_over = segmentation.overlay(image, labels, _names(model))
     images.save(target.with_name(f"{target.name}_overlay.jpg"), laid_over)
-    print(f"{picture} -> {path}  {_shares(labels, _names(model))}")
+    told = Text(f"{picture} -> {path}  ").append_text(_shares(labels, _names(model)))
+    Console(highlight=False).print(told, soft_wrap=True)
     return True
 
 
@@ -94,7 +99,12 @@ def _names(model: Any) -> tuple[str, ...]:
     return pretrained.about(model).class_names or tuple(f"class {i}" for i in range(model.output_shape[-1]))
 
 
-def _shares(labels: Any, names: tuple[str, ...], most: int = 4) -> str:
-    """The most frequent classes, in percent of the picture."""
-    counts = Counter(labels.ravel().tolist()).most_common(most)
-    return ", ".join(f"{names[c]} {n / labels.size:.0%}" for c, n in counts)
+def _shares(labels: Any, names: tuple[str, ...], most: int = 4) -> Text:
+    """The most frequent classes, in percent of the picture; on a terminal in the overlay's colours."""
+    from course_utils.pictures.palette import mask_palette
+
+    told, colours = Text(), mask_palette(names)
+    for c, n in Counter(labels.ravel().tolist()).most_common(most):
+        told.append(", " if told else "").append("■ ", "rgb({},{},{})".format(*colours[c]))
+        told.append(f"{names[c]} {n / labels.size:.0%}")
+    return told

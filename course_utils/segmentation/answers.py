@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -113,7 +114,11 @@ SMOOTHINGS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 
 def label_map(
-    model: keras.Model, image: np.ndarray, smooth: str = "none", limit_mb: float = LIMIT_MB
+    model: keras.Model,
+    image: np.ndarray,
+    smooth: str = "none",
+    limit_mb: float = LIMIT_MB,
+    on_tile: Callable[[int, int], None] = lambda done, of: None,
 ) -> np.ndarray:
     """The class of every pixel.
 
@@ -122,6 +127,7 @@ def label_map(
         image: (H, W, 3), RGB 0..255, any size.
         smooth: "none", "superpixels" or "guided", see `smoothing`.
         limit_mb: a picture whose maps would need more is answered in overlapping tiles.
+        on_tile: called with the number of tiles done and of all tiles.
 
     Returns:
         uint8 (H, W).
@@ -141,10 +147,16 @@ def label_map(
         return answer(image)
     side = math.sqrt(limit_mb / memory_mb(model, 512, 512)) * 512 / zoom
     tile = max(64, int(side) // 32 * 32)
-    return tiled(answer, image, tile, margin=min(128, tile // 4))
+    return tiled(answer, image, tile, min(128, tile // 4), on_tile)
 
 
-def tiled(answer: Answer, image: np.ndarray, tile: int = 512, margin: int = 128) -> np.ndarray:
+def tiled(
+    answer: Answer,
+    image: np.ndarray,
+    tile: int = 512,
+    margin: int = 128,
+    on_tile: Callable[[int, int], None] = lambda done, of: None,
+) -> np.ndarray:
     """Label a large picture tile by tile; each tile only answers for its middle.
 
     Tiles begin at multiples of 32, so that the network's grid lies where it would lie in one pass: if
@@ -155,6 +167,7 @@ def tiled(answer: Answer, image: np.ndarray, tile: int = 512, margin: int = 128)
         image: (H, W, 3).
         tile: side of a tile, a multiple of 32.
         margin: how far each tile looks beyond what it answers for, a multiple of 16.
+        on_tile: called with the number of tiles done and of all tiles.
 
     Returns:
         Labels (H, W), dtype of the answers.
@@ -168,13 +181,14 @@ def tiled(answer: Answer, image: np.ndarray, tile: int = 512, margin: int = 128)
         )
     rows, columns = (_spans(length, tile, margin) for length in image.shape[:2])
     out: np.ndarray | None = None
-    for top, bottom, first_row, last_row in rows:
-        for left, right, first, last in columns:
-            part = answer(image[top:bottom, left:right])
-            out = np.empty(image.shape[:2], part.dtype) if out is None else out
-            out[first_row:last_row, first:last] = part[
-                first_row - top : last_row - top, first - left : last - left
-            ]
+    places = list(product(rows, columns))
+    for done, ((top, bottom, first_row, last_row), (left, right, first, last)) in enumerate(places, 1):
+        part = answer(image[top:bottom, left:right])
+        out = np.empty(image.shape[:2], part.dtype) if out is None else out
+        out[first_row:last_row, first:last] = part[
+            first_row - top : last_row - top, first - left : last - left
+        ]
+        on_tile(done, len(places))
     assert out is not None
     return out
 

@@ -42,8 +42,9 @@ let last = 0;
 /** Ask the worker something; null if another picture came in between, or if it fails, which is said. */
 function ask(what, question = {}) {
   const id = ++last;
+  const { picture } = app;
   worker.postMessage({ ...question, id, what });
-  return new Promise((resolve) => open.set(id, resolve));
+  return new Promise((resolve) => open.set(id, (answer) => resolve(app.picture === picture ? answer : null)));
 }
 
 const EVENTS = {

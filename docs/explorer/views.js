@@ -269,10 +269,10 @@ function colours(app, panel) {
     found = null;
     app.say("Guessing colours …");
     const answer = await app.ask("colours");
-    if (!panel.isConnected) return;
+    if (!app.site.weights.colours) note.textContent = "The part that gives colours is not installed here.";
+    if (!answer || !panel.isConnected) return;
     app.say("");
-    if (answer) found = answer;
-    else if (!app.site.weights.colours) note.textContent = "The part that gives colours is not installed here.";
+    found = answer;
     draw();
   }
 

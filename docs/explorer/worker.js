@@ -139,7 +139,7 @@ const ANSWERS = {
       own.colours = await own.done;
       own.columns = null; // its views are void where the memory has grown
     }
-    return own.colours;
+    return picture === own ? own.colours : null;
   },
 
   /** One map's kernel of the first layer, at a place: what the convolution multiplies there. */
