@@ -59,7 +59,8 @@ install it first. Copy the folder onto the laptop, open a terminal in it, and:
 
 The last line opens JupyterLab; it is the one to repeat on another day. `{course} doctor` says whether all is
 well, and `{course} run all` runs every notebook once. The course as pages to read, those for teachers
-among them, begins at book/index.html. Where only the package is wanted, without the notebooks, install the `course_utils` wheel of wheels/ instead of the folder `course`.
+among them, begins at book/index.html. Where only the package is wanted, without the notebooks, install
+the `course_utils` wheel of wheels/ instead of the folder `course`.
 
 `SHA256SUMS` holds the sum of every file: {check}
 
