@@ -290,6 +290,14 @@ def test_lab_is_that_of_course_utils(project: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(theirs["grey"], lab.grey(rgb).ravel(), atol=2e-3)
 
 
+def test_notebooks_lead_to_their_views(project: Path) -> None:
+    text = (explore.PAGE / "views.js").read_text(encoding="utf-8")
+    views = re.findall(r'id: "(\w+)",.*?notebook: "(\w+)"', text, re.DOTALL)
+    assert len(views) == 6
+    for view, name in views:
+        assert f"explorer/#{view})" in (project / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
+
+
 def test_written_for_any_web_server(tmp_path: Path) -> None:
     explore.write(tmp_path, explore.site())
     assert (tmp_path / "index.html").is_file() and (tmp_path / "photographs" / "china.jpg").is_file()
