@@ -1,6 +1,6 @@
 """Does a network that sees more label better? Patches against FCN-32s, 16s and 8s. Notebook 05.
 
-`python -m experiments.fcn_context` makes scenes of 160x160 pixels whose objects' colours are mixed anew each
+`python -m experiments.fcn_context` makes scenes of 128x128 pixels whose objects' colours are mixed anew each
 time, so that a patch of colour does not tell the class, and labels them in six ways: patches of 15x15 and of
 63x63 pixels, FCN-32s, 16s and 8s above the original VGG-16, which stays as it is, and FCN-32s trained on for
 as long as the two others together, with a fresh learning rate. Each with three seeds, which change scenes,
@@ -36,15 +36,19 @@ class Plan:
         pictures: scenes to train on; tested: scenes of the test split, with other backgrounds.
         patches: how many the patch classifiers learn from, three times each.
         asked: so many test pixels of each scene, on a grid, the wide patches answer for.
-        steps: of training FCN-32s; half as many for each that grows from it.
+        steps: of training FCN-32s, with 8 pictures each; finer: of each that grows from it.
+        rate: where the learning rate begins for 32s; finer_rate: for those that grow, whose maps are larger.
     """
 
-    pictures: int = 120
-    tested: int = 50
-    size: int = 160
-    patches: int = 6_000
+    pictures: int = 72
+    tested: int = 24
+    size: int = 128
+    patches: int = 5_000
     asked: int = 144
-    steps: int = 240
+    steps: int = 100
+    finer: int = 60
+    rate: float = 1e-3
+    finer_rate: float = 4e-4
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
@@ -86,15 +90,15 @@ def by_networks(
     ready = ready or quick.prepare(net, train.images, train.masks)
     weights = class_weights(np.where(train.masks == IGNORED, 0, train.masks), len(NAMES), 0.25)
 
-    def trained(model: Any, steps: int) -> dict[str, float]:
-        quick.learn(model, ready, steps, weights=weights, seed=seed)
+    def trained(model: Any, steps: int, rate: float = plan.rate) -> dict[str, float]:
+        quick.learn(model, ready, steps, rate, weights, batch=8, seed=seed)
         return judge(judged.masks, quick.answer(model, judged).argmax(-1))
 
     yield "FCN-32s", trained(net, plan.steps)
     grown = fcn.grow(net)
-    yield "FCN-32s, trained on", trained(net, plan.steps)
-    yield "FCN-16s", trained(grown, plan.steps // 2)
-    yield "FCN-8s", trained(fcn.grow(grown), plan.steps // 2)
+    yield "FCN-32s, trained on", trained(net, 2 * plan.finer)
+    yield "FCN-16s", trained(grown, plan.finer, plan.finer_rate)
+    yield "FCN-8s", trained(fcn.grow(grown), plan.finer, plan.finer_rate)
 
 
 def ways(

@@ -73,6 +73,23 @@ def allcnn(
     return AllCnn(recipe, data, save=save, devices=devices, hosts=addresses, host=host)
 
 
+def classifier(
+    recipe: Any,
+    images: Annotated[
+        Path, typer.Option(help="Folder with a folder of pictures for each class.", file_okay=False)
+    ],
+) -> Trainer:
+    """A small classifier of your own pictures on the original VGG-16: folders are classes.
+
+    `course cutouts` makes such folders from outlines. The convolutions stay as they are, and their maps are
+    computed once, a tenth of a second a picture. Beside weights.npz lies classifier.keras, the whole network,
+    which `course convert` makes convolutional.
+    """
+    from course_utils.training.classifier import Classifier
+
+    return Classifier(recipe, images)
+
+
 def fcn(
     recipe: Any,
     images: Annotated[Path | None, typer.Option(help="Folder with pictures.")] = None,
@@ -216,6 +233,7 @@ def colour(recipe: Any, data: Data) -> Trainer:
 COMMANDS: dict[str, tuple[Callable[..., Trainer], str]] = {  # and the module of its `Recipe`
     "allcnn": (allcnn, "all_cnn"),
     "boxes": (boxes, "boxes"),
+    "classifier": (classifier, "classifier"),
     "colour": (colour, "colours"),
     "fcn": (fcn, "fcn"),
     "localizer": (localizer, "localizer"),

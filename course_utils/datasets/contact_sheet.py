@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -30,15 +32,19 @@ def contact_sheet(
     count = min(len(data), most)
     if not count:
         raise ValueError("there is no picture to show")
-    tiles = [np.asarray(_tile(data, i, scale, labels)) for i in range(count)]
-    height, width = tiles[0].shape[:2]
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    sheet = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
+    return sheet([np.asarray(_tile(data, i, scale, labels)) for i in range(count)], columns)
+
+
+def sheet(tiles: Sequence[np.ndarray], columns: int = 6) -> np.ndarray:
+    """Pictures of any sizes side by side, row by row, white between them: uint8 (h, w, 3) each."""
+    height, width = (max(tile.shape[axis] for tile in tiles) for axis in (0, 1))
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    whole = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
     for i, tile in enumerate(tiles):
         y, x = i // columns * (height + GAP), i % columns * (width + GAP)
-        sheet[y : y + height, x : x + width] = tile
-    return sheet
+        whole[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
+    return whole
 
 
 def _tile(data: LabelledImages, i: int, scale: int, labels: bool) -> Image.Image:

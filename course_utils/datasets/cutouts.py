@@ -91,6 +91,21 @@ def _filled(outline: Outline, shape: tuple[int, int]) -> np.ndarray:
     """The polygon's pixels, bool (H, W); a useless outline is an error."""
     import cv2
 
+    corners = check(outline, shape)
+    filled = np.zeros(shape, np.uint8)
+    # OpenCV's whole numbers are pixel centres, ours are pixel edges; four bits of fraction
+    cv2.fillPoly(filled, [np.round((corners - 0.5) * 16).astype(np.int32)], 1, shift=4)
+    if filled.sum() < 16:
+        raise ValueError("the outline encloses fewer than 16 pixels: are its corners in order?")
+    return filled.astype(bool)
+
+
+def check(outline: Outline, shape: tuple[int, int]) -> np.ndarray:
+    """The corners of an outline, float (n, 2), that lie in a picture of this height and width.
+
+    Raises:
+        ValueError: there are fewer than three, or some leave the picture.
+    """
     corners = np.asarray(outline, dtype=float)
     if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
         raise ValueError(f"an outline is a list of at least three corners [x, y], not {corners.shape}")
@@ -101,12 +116,7 @@ def _filled(outline: Outline, shape: tuple[int, int]) -> np.ndarray:
             f"x goes from {corners[:, 0].min():g} to {corners[:, 0].max():g}, "
             f"y from {corners[:, 1].min():g} to {corners[:, 1].max():g}"
         )
-    filled = np.zeros(shape, np.uint8)
-    # OpenCV's whole numbers are pixel centres, ours are pixel edges; four bits of fraction
-    cv2.fillPoly(filled, [np.round((corners - 0.5) * 16).astype(np.int32)], 1, shift=4)
-    if filled.sum() < 16:
-        raise ValueError("the outline encloses fewer than 16 pixels: are its corners in order?")
-    return filled.astype(bool)
+    return corners
 
 
 def _band(inside: np.ndarray, margin: float) -> np.ndarray:

@@ -35,6 +35,11 @@ class Prepared:
         chosen = [maps[pick] for maps in self.maps[3 - count :]]
         return [np.zeros((*chosen[0].shape[:1], *self.masks.shape[1:], 3), np.float32), *chosen]
 
+    def some(self, pick: np.ndarray) -> Prepared:
+        """Those of some pictures, by their numbers."""
+        pool3, pool4, pool5 = self.maps
+        return Prepared((pool3[pick], pool4[pick], pool5[pick]), self.masks[pick])
+
 
 def prepare(model: keras.Model, pictures: np.ndarray, masks: np.ndarray, batch: int = 8) -> Prepared:
     """Run the trunk on pictures.
