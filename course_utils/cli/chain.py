@@ -96,10 +96,10 @@ def look(folder: Path) -> Source:
 
 def fresh(out: Path) -> Path:
     """The folder, if it is new or empty: what an earlier run left would be mixed in."""
-    target = _outputs.folder(out, ["report.html"])
+    target = out.expanduser()
     if target.is_dir() and any(target.iterdir()):
         raise FileExistsError(f"--out {out} holds something already: choose another folder, or empty it")
-    return target
+    return _outputs.folder(out, ["report.html"])
 
 
 def run(source: Source, out: Path, settings: Settings) -> Path:
@@ -162,9 +162,10 @@ def _fcn(source: Source, out: Path, settings: Settings, report: Any) -> Source:
     from course_utils.training.fcn import Fcn, Recipe, from_folders
 
     assert source.masks
-    known = from_folders((source.images, source.masks), class_names=source.names, size=settings.size)
+    pair, size = (source.images, source.masks), settings.size
+    known = from_folders(pair, class_names=source.names, size=size, name="your pictures")
     frozen: Any = {"backbone": settings.backbone, "frozen": 5, "batch": 4, "rate": 1e-3, "patches": 4000}
-    recipe = Recipe(epochs=settings.epochs, crop=settings.size, **frozen)
+    recipe = Recipe(epochs=settings.epochs, crop=size, **frozen)
     report.fcn(Fcn(recipe, known).run(out / "fcn"))
     return source
 

@@ -148,7 +148,7 @@ def test_from_pictures_to_segmented_pictures(folders, narrow, tmp_path, monkeypa
     """`course train fcn` on folders, 32s; then 8s from it; then `course segment` on new pictures."""
     monkeypatch.setattr(fcn.patches, "build", lambda n, real=fcn.patches.build: real(n, filters=(2, 2, 4)))
     where = ["--images", folders / "images", "--masks", folders / "masks", "--ignore", 9]
-    where += ["--classes", ",".join(NAMES), "--precision", "float32", "--backbone", narrow]
+    where += ["--classes", ",".join(NAMES), "--precision", "float32", "--backbone", narrow, "--patches", 300]
     coarse, fine = tmp_path / "coarse", tmp_path / "fine"
     say = _course("train", "fcn", *where, "--out", coarse, "--variant", "32s", "--epochs", 1)
     assert "5 pictures to train, 1 to judge by, 3 classes" in say
@@ -284,7 +284,7 @@ def test_wrong_starts_are_named(folders, tmp_path, keras):
 
 
 def test_windows_are_labelled_by_what_they_hold():
-    pictures = scenes(6, size=128, seed=0, objects=(1, 2), longest=(0.3, 0.6))
+    pictures = scenes(4, size=128, seed=0, objects=(1, 2), longest=(0.3, 0.6))
     x, y = scenes_dense.windows(pictures, step=32)
     assert x.shape[1:] == (64, 64, 3) and x.dtype == np.uint8 and len(x) == len(y)
     assert (y == 0).any() and (y > 0).any() and y.max() <= 6
@@ -305,7 +305,7 @@ def test_background_is_thinned_only():
 def test_dense_head_learns_ships_and_becomes_convolutional(narrow, tmp_path, monkeypatch):
     real = pretrained.load_vgg16
     monkeypatch.setattr(scenes_dense.pretrained, "load_vgg16", lambda **options: real(narrow, **options))
-    recipe = scenes_dense.Recipe(epochs=2, batch=16, pictures=24, units=16)
+    recipe = scenes_dense.Recipe(epochs=2, batch=16, pictures=12, units=16)
     card = scenes_dense.ScenesDense(recipe).run(tmp_path, say=lambda line: None)
     assert card and card["megabytes"] < 1 and 0 <= card["metrics"]["test_accuracy"] <= 1
     assert set(weight_files.layers(weight_files.read(tmp_path / "weights.npz"))) == {"fc1", "predictions"}
