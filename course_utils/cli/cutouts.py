@@ -67,7 +67,8 @@ def _by_file(folder: Path, drawn: Sequence[Drawn]) -> dict[str, list[Drawn]]:
     """Picture -> its outlines; what is missing, or called alike, is told at once."""
     from course_utils.datasets.problems import Problems
 
-    problems, found = Problems(str(folder)), {}
+    problems = Problems(str(folder))
+    found: dict[str, list[Drawn]] = {}
     for each in drawn:
         found.setdefault(each.file, []).append(each)
     stems: dict[str, str] = {}

@@ -75,7 +75,7 @@ class Tried:
         values = np.array([getattr(each, figure)[number] for each in self.judged])
         known = values[np.isfinite(values)]
         if not len(known):
-            return (float("nan"),) * 3
+            return float("nan"), float("nan"), float("nan")
         return float(known.mean()), float(known.min()), float(known.max())
 
 
