@@ -63,7 +63,7 @@ def convolve(picture: Any, kernel: Any, padding: int = 0, stride: int = 1) -> np
     answer = np.zeros((rows, columns, *kernel.shape[3:]), np.float32)
     for i, j in np.ndindex(size, size):  # one number of the filter at a time, for all places at once
         below, right = i + stride * (rows - 1) + 1, j + stride * (columns - 1) + 1
-        answer += picture[i:below:stride, j:right:stride] @ kernel[i, j]
+        answer += np.tensordot(picture[i:below:stride, j:right:stride], kernel[i, j], 1)
     return answer
 
 
