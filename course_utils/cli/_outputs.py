@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -79,6 +80,19 @@ def folder(
     for name in names:
         file(target / name, inputs=inputs, overwrite=overwrite)
     return target
+
+
+def stems(pictures: Sequence[str]) -> list[str]:
+    """What answers are named after: the pictures without folder and suffix.
+
+    Raises:
+        ValueError: two of them are called alike.
+    """
+    found = [Path(picture.split("?")[0].rstrip("/")).stem or "picture" for picture in pictures]
+    twice = sorted(stem for stem, n in Counter(found).items() if n > 1)
+    if twice:
+        raise ValueError(f"several pictures are called {twice[0]}: their answers would overwrite each other")
+    return found
 
 
 def _roomy(place: Path, option: str, out: Path) -> None:

@@ -43,7 +43,7 @@ def segment(
     STEM_overlay.jpg to look at. A picture that can't be read is named on the way, the others are answered,
     and the exit status is 1.
     """
-    stems = _stems(pictures)
+    stems = _outputs.stems(pictures)
     written = [name for stem in stems for name in (f"{stem}.png", f"{stem}_overlay.jpg")]
     out = _outputs.folder(out, written, inputs=pictures, overwrite=overwrite)
     from course_utils import runtime, segmentation
@@ -61,15 +61,6 @@ def segment(
     if bad:
         print(f"course: {bad} of {len(pictures)} pictures could not be read", file=sys.stderr)
         raise typer.Exit(1)
-
-
-def _stems(pictures: list[str]) -> list[str]:
-    """The names of the answers: those of the pictures without folder and suffix, each once."""
-    stems = [Path(picture.split("?")[0].rstrip("/")).stem or "picture" for picture in pictures]
-    twice = sorted(stem for stem, n in Counter(stems).items() if n > 1)
-    if twice:
-        raise ValueError(f"several pictures are called {twice[0]}: their answers would overwrite each other")
-    return stems
 
 
 def _one(model: Any, picture: str, target: Path, smooth: str, limit_mb: float) -> bool:

@@ -136,6 +136,24 @@ def painted(joints: np.ndarray, size: int, paints: np.ndarray) -> tuple[np.ndarr
     return colours, opacity
 
 
+def with_skeleton(image: np.ndarray, joints: np.ndarray) -> np.ndarray:
+    """A picture with the limbs between joints (11, 2) drawn in white and outlined: uint8 (H, W, 3).
+
+    What lies outside the picture is not drawn. A small picture is enlarged to 320 pixels first.
+    """
+    factor = max(1.0, 320 / min(image.shape[:2]))
+    height, width = (round(side * factor) for side in image.shape[:2])
+    sheet = Image.fromarray(images.to_uint8(images.resize(image, (height, width))))
+    pen, unit = ImageDraw.Draw(sheet), max(2, round(min(height, width) / 160))
+    points = [tuple(point) for point in np.asarray(joints) * factor]
+    for colour, width in (((0, 0, 0), 2 * unit), ((255, 255, 255), unit)):
+        for start, end in LIMBS:
+            pen.line([points[start], points[end]], fill=colour, width=width)
+        for x, y in points:
+            pen.ellipse((x - width, y - width, x + width, y + width), fill=colour)
+    return np.asarray(sheet)
+
+
 def _paints(rng: np.random.Generator) -> np.ndarray:
     """A shirt, trousers and skin; left limbs light, right ones dark: (10, 3), 0..255."""
     shirt, trousers = rng.random(2)

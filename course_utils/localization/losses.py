@@ -99,6 +99,17 @@ def generalized_iou(first: Any, second: Any) -> Any:
     return shared / (union + 1e-9) - (around - union) / (around + 1e-9)
 
 
+def border_loss(y_true: Any, y_pred: Any) -> Any:
+    """Cross-entropy of four borders, each one of n places: y_true (N, n, 4), y_pred scores (N, n, 4) -> (N,).
+
+    A truth between two places is shared by them (Li et al. 2020, Generalized focal loss, section 3).
+    """
+    from keras import ops
+
+    logs = ops.log_softmax(y_pred, axis=1)
+    return -ops.mean(ops.sum(ops.cast(y_true, logs.dtype) * logs, axis=1), axis=-1)
+
+
 def point_loss(y_true: Any, y_pred: Any) -> Any:
     """Mean squared distance of the points that count.
 
@@ -108,6 +119,13 @@ def point_loss(y_true: Any, y_pred: Any) -> Any:
 
     apart = ops.sum(ops.square(y_pred - y_true[..., :2]), axis=-1) * y_true[..., 2]
     return ops.sum(apart, axis=-1) / ops.maximum(ops.sum(y_true[..., 2], axis=-1), 1.0)
+
+
+def point_distance(y_true: Any, y_pred: Any) -> Any:
+    """How far points lie apart, x and y by themselves: y_true and y_pred (N, K, 2) -> (N,)."""
+    from keras import ops
+
+    return ops.mean(ops.abs(ops.cast(y_true, y_pred.dtype) - y_pred), axis=(1, 2))
 
 
 def compile_localizer(

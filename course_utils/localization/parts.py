@@ -2,15 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils.localization.views import whole, window_maps
+from course_utils.localization.views import view, whole, window_maps
+from course_utils.networks import gradients, heads, localizer, pretrained, weight_files
+from course_utils.pictures import images as pictures
 
 if TYPE_CHECKING:
     import keras
+
+LAYER = "block4_conv3"
+"""The trunk's maps that the head `parts` reads."""
+
+
+def load(path: str | Path = "parts") -> keras.Model:
+    """A trained finder of joints: a shipped name, or the `weights.npz` of `course train parts`.
+
+    Returns:
+        A model from x (N, size, size, 3), BGR minus the mean, to points (N, K, 2), x and y in shares of the
+        picture; `pretrained.about` knows their names.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is damaged, or holds another network.
+    """
+    path = weight_files.find(path)
+    return attached(weight_files.read(path), weight_files.card(path), str(path))
+
+
+def attached(values: Mapping[str, np.ndarray], card: Mapping[str, Any], source: str) -> keras.Model:
+    """The model of a head's weights on the shipped trunk."""
+    from keras import Input, Model
+
+    if missing := [n for n in ("reduce", "look", "around", "points") if f"{n}_kernel" not in values]:
+        raise ValueError(
+            f"{source} holds no finder of joints: these layers are missing: {', '.join(missing)}. "
+            "Give weights.npz of `course train parts`"
+        )
+    heads.check(card, source)
+    size, names = int(card["input_size"]), tuple(card["class_names"])
+    trunk = pretrained.load_vgg16(until=LAYER)
+    inputs = Input((size, size, 3), name="image")
+    maps = trunk(inputs)
+    channels = values["reduce_kernel"].shape[-1]
+    head = weight_files.put(localizer.build_part_maps(maps.shape[1:], len(names), channels), values, source)
+    model = Model(inputs, head(maps), name="parts")
+    facts = pretrained.About(
+        str(card.get("title", Path(source).name)), source, class_names=names, input_size=size, card=card
+    )
+    return pretrained.remember(model, facts)
+
+
+def pose(model: keras.Model, images: Sequence[np.ndarray], looks: int = 2) -> list[np.ndarray]:
+    """The joints in pictures, one look after the other (Toshev and Szegedy 2014, section 3.2).
+
+    Args:
+        model: see `load`.
+        images: (H, W, 3) each, of any sizes, RGB 0..255.
+        looks: 1: at the whole picture; each further one at a window around what was found.
+
+    Returns:
+        For each look the points so far, (N, K, 2) in pixels of the pictures.
+    """
+    windows, answers = np.array([whole(image) for image in images]), []
+    for _ in range(looks):
+        squares = np.stack([view(i, w, model.input_shape[1]) for i, w in zip(images, windows, strict=True)])
+        shares = gradients.forward(model, squares, before=pictures.preprocess)
+        answers.append(points_from_window(shares, windows))
+        windows = point_windows(answers[-1])
+    return answers
 
 
 def point_windows(points: np.ndarray, context: float = 1.8, least: float = 16.0) -> np.ndarray:

@@ -18,7 +18,7 @@ from course_utils.datasets.labelled import LabelledImages
 from course_utils.localization.boxes import clip, enlarged, from_window, pair_iou
 from course_utils.localization.losses import compile_localizer, targets
 from course_utils.localization.views import view, whole
-from course_utils.networks import gradients, localizer, pretrained, vgg16, weight_files
+from course_utils.networks import box_head, gradients, localizer, pretrained, vgg16, weight_files
 from course_utils.networks import heads as trunk
 from course_utils.pictures import images as pictures
 
@@ -79,6 +79,7 @@ def train_heads(
     rate: float = 1e-3,
     box_weight: float = 1.5,
     plain: bool = False,
+    batch: int = 32,
 ) -> keras.Model:
     """Both heads, trained on stored maps; `boxes` (N, 4) are in shares of the pictures.
 
@@ -87,13 +88,13 @@ def train_heads(
     from keras import optimizers
 
     model = localizer.build_heads(maps.shape[1:], count, heads)
-    schedule = optimizers.schedules.CosineDecay(rate, epochs * -(-len(maps) // 32))
+    schedule = optimizers.schedules.CosineDecay(rate, epochs * -(-len(maps) // batch))
     if plain:
         optimizer = optimizers.SGD(schedule, momentum=0.9)
     else:
         optimizer = optimizers.AdamW(schedule, weight_decay=0.01)
     compile_localizer(model, optimizer, loss, box_weight)
-    model.fit(maps, targets(classes, boxes, count), epochs=epochs, batch_size=32, verbose=0)
+    model.fit(maps, targets(classes, boxes, count), epochs=epochs, batch_size=batch, verbose=0)
     return model
 
 
@@ -122,7 +123,8 @@ def load(path: str | Path) -> keras.Model:
     """
     path = weight_files.find(path)
     values, card = weight_files.read(path), weight_files.card(path)
-    needed = ("reduce", "classes", "box")
+    own = ("block1_conv1", "reduce", "classes", "box")
+    needed = () if box_head.is_head(weight_files.layers(values)) else own
     if missing := [n for n in needed if f"{n}_kernel" not in values]:
         raise ValueError(
             f"{path} holds no localizer: these layers are missing: {', '.join(missing)}. "
@@ -133,14 +135,16 @@ def load(path: str | Path) -> keras.Model:
 
 def attached(values: Mapping[str, np.ndarray], card: Mapping[str, Any], source: str) -> keras.Model:
     """The model of a localizer's weights, on the shipped trunk where it has no convolutions of its own."""
-    if "block1_conv1_kernel" not in values:
+    if box_head.is_head(weight_files.layers(values)):
         trunk.check(card, source)
-        values = weight_files.read(weight_files.shipped(trunk.TRUNK)) | dict(values)
-    width = values["block1_conv1_kernel"].shape[-1] / vgg16.CHANNELS["block1_conv1"]
-    backbone = vgg16.build(width, until="block5_conv3", initializer="zeros")
-    heads, classes, size = _heads_of(values)
-    model = localizer.build(backbone, classes, heads, size=size)
-    weight_files.put(model, values, source)
+        model = box_head.build(values, int(card["input_size"]))
+    else:
+        width = values["block1_conv1_kernel"].shape[-1] / vgg16.CHANNELS["block1_conv1"]
+        backbone = vgg16.build(width, until="block5_conv3", initializer="zeros")
+        heads, _, side = _heads_of(values)
+        model = localizer.build(backbone, len(values["classes_bias"]), heads, size=side)
+        weight_files.put(model, values, source)
+    classes, size = model.output_shape[0][1], model.input_shape[1]
     names = tuple(card.get("class_names", ())) or tuple(f"class {i}" for i in range(classes))
     if len(names) != classes:
         raise ValueError(

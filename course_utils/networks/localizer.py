@@ -112,6 +112,28 @@ def build_points(map_shape: tuple[int, int, int], points: int, units: int = 256)
     return model
 
 
+def build_part_maps(map_shape: tuple[int, int, int], points: int, channels: int = 64) -> keras.Model:
+    """A head in which every place votes for every point: (N, h, w, c) -> (N, points, 2).
+
+    For each point a map of scores; the mean place under its softmax is the answer, x, y in shares of the
+    picture (a soft argmax; Sun et al. 2018, Integral human pose regression). A rule found at one place holds
+    at all of them, which a dense layer (`build_points`) must learn anew for each.
+    """
+    from keras import Input, Model, layers, ops
+
+    maps = Input(map_shape, name="maps")
+    kernel: dict[str, Any] = {"kernel_initializer": "he_normal", "activation": "relu"}
+    x = layers.Conv2D(channels, 1, name="reduce", **kernel)(maps)
+    for name, rate in (("look", 1), ("around", 2)):
+        x = layers.Conv2D(channels, 3, padding="same", dilation_rate=rate, name=name, **kernel)(x)
+    scores = layers.Conv2D(points, 1, dtype="float32", name="points")(x)
+    height, width = map_shape[:2]
+    odds = ops.softmax(ops.reshape(scores, (-1, height * width, points)), axis=1)
+    rows, columns = np.indices((height, width)).reshape(2, -1)
+    place = np.stack([(columns + 0.5) / width, (rows + 0.5) / height], axis=1).astype(np.float32)
+    return Model(maps, ops.matmul(ops.transpose(odds, (0, 2, 1)), place), name="part_maps")
+
+
 def _copied(backbone: keras.Model, x: Any, trainable: bool) -> tuple[Any, list[Any]]:
     copies = []
     for layer in backbone.layers[1:]:
