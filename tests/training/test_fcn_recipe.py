@@ -202,7 +202,7 @@ def test_pictures_that_cannot_be_segmented_are_named(folders, tmp_path, keras):
     told = f"{tmp_path / 'broken.png'} is not a picture"
     assert say.count(f"{tmp_path / 'broken.png'}") == 1 and told in say and "Data: 1 picture." in say
     with pytest.raises(ValueError, match="called p0"):
-        segment_cli._stems([str(good), f"elsewhere/{good.name}"])
+        segment_cli._outputs.stems([str(good), f"elsewhere/{good.name}"])
 
 
 def test_weights_that_do_not_fit_are_named(tmp_path, keras):
