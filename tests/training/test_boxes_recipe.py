@@ -71,7 +71,7 @@ def test_a_head_is_trained_on_kept_maps_and_loads_on_the_trunk(
 
 
 def test_a_view_and_its_maps_belong_together(data: Path, few_backgrounds: None, tmp_path: Path) -> None:
-    """What is learnt from is what the whole network sees: the reduction of the view, with its box and class."""
+    """What is learnt from is what the whole network sees: the view, reduced, with its box and class."""
     trainer = boxes.Boxes(boxes.Recipe(passes=1, size=64), data, maps=tmp_path / "maps")
     trainer.load()
     known, views = trainer.known, pictures.Recipe(size=64)
