@@ -77,6 +77,15 @@ def pose(model: keras.Model, images: Sequence[np.ndarray], looks: int = 2) -> li
     return answers
 
 
+def in_box(points: np.ndarray) -> np.ndarray:
+    """Points (N, K, 2) in shares of the box around them, the longer side counting 1: (N, 2 K).
+
+    So they say how a body stands, not where or how large it is.
+    """
+    low, extent = points.min(axis=1, keepdims=True), np.ptp(points, axis=1).max(axis=1)
+    return ((points - low) / extent[:, None, None]).reshape(len(points), -1)
+
+
 def point_windows(points: np.ndarray, context: float = 1.8, least: float = 16.0) -> np.ndarray:
     """Where to look again: square windows around answered points (N, K, 2), in pixels -> (N, 4).
 

@@ -128,7 +128,29 @@ class Parts(training.Trainer[Recipe]):
         near = [parts.pck(found, asked.joints, seen, asked.boxes) for found in (one, two, middle)]
         off = float(np.linalg.norm(two - asked.joints, axis=-1).mean())
         return training.Judgement(
-            {"test_pck_one_look": near[0], "test_pck": near[1], "test_pixels_off": off},
-            {"median_joints": {"pck": near[2]}},
+            {"test_pck_one_look": near[0], "test_pck": near[1], "test_pixels_off": off}
+            | {"action": self._actions(two)},
+            {"median_joints": {"pck": near[2]}, "majority_action": {"accuracy": 1 / len(puppets.ACTIONS)}},
             card,
         )
+
+    def _actions(self, found: np.ndarray) -> dict[str, float]:
+        """How often a linear classifier tells what a puppet does: by its joints, and by the picture's maps.
+
+        Args:
+            found: joints of the test's puppets.
+        """
+        from sklearn.linear_model import LogisticRegression
+
+        learn, asked = self.dolls["train"], self.dolls["test"]
+        trunk = pretrained.load_vgg16(until=parts.LAYER)
+        everywhere = np.tile([0.0, 0.0, self.recipe.size, self.recipe.size], (len(asked.images), 1))
+        seen = window_maps(trunk, asked.images, everywhere, self.recipe.size) * self.scale
+        average = self.maps[: len(learn.images)].mean(axis=(1, 2), dtype=np.float32) * self.scale
+        by_joints = LogisticRegression(C=10, max_iter=2000).fit(parts.in_box(learn.joints), learn.actions)
+        by_maps = LogisticRegression(C=1, max_iter=2000).fit(average, learn.actions)
+        return {
+            "from the joints found": by_joints.score(parts.in_box(found), asked.actions),
+            "from the picture's maps, averaged": by_maps.score(seen.mean(axis=(1, 2)), asked.actions),
+            "from the true joints": by_joints.score(parts.in_box(asked.joints), asked.actions),
+        }
