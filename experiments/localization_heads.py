@@ -38,9 +38,9 @@ SHOWN = 4
 class Size:
     """How many scenes are learned from and judged on, and how long."""
 
-    train: int = 400
-    test: int = 240
-    pairs: int = 300
+    train: int = 240
+    test: int = 120
+    pairs: int = 180
     """Scenes of two objects to learn from; a fifth as many to judge on."""
     epochs: int = 14
     seeds: tuple[int, ...] = (0, 1, 2)
