@@ -142,7 +142,7 @@ def _answers(maps: Sequence[Any], classes: int, dropout: float) -> list[Any]:
 
     seen = [layers.SpatialDropout2D(dropout)(each) for each in maps] if dropout else list(maps)
     every = _mixed(seen)
-    average = layers.GlobalAveragePooling2D()(layers.ReLU()(seen[-1]))
+    average = layers.GlobalAveragePooling2D()(every[-1])
     odds = layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(average)
     scores = [_borders(every, axis) for axis in (1, 2)]
     place = ops.reshape(middles(maps[0].shape[1]), (1, -1, 1))
