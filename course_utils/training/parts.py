@@ -130,9 +130,27 @@ class Parts(training.Trainer[Recipe]):
         return training.Judgement(
             {"test_pck_one_look": near[0], "test_pck": near[1], "test_pixels_off": off}
             | {"action": self._actions(two)},
-            {"median_joints": {"pck": near[2]}, "majority_action": {"accuracy": 1 / len(puppets.ACTIONS)}},
+            {
+                "median_joints": {"pck": near[2]},
+                "dense_layer": {"pck": self._dense()},
+                "majority_action": {"accuracy": 1 / len(puppets.ACTIONS)},
+            },
             card,
         )
+
+    def _dense(self) -> float:
+        """What a dense layer over all places reaches, as DeepPose has it, from the same maps as long."""
+        from keras import optimizers
+
+        head = localizer.build_points(self.maps.shape[1:], len(puppets.JOINTS))
+        steps = self.recipe.epochs * self.steps()
+        head.compile(optimizers.Adam(optimizers.schedules.CosineDecay(1e-3, steps)), losses.point_distance)
+        for epoch in range(self.recipe.epochs):
+            for x, y in self.batches()(epoch):
+                head.train_on_batch(x, y)
+        asked, trunk = self.dolls["test"], pretrained.load_vgg16(until=parts.LAYER)
+        found = parts.locate_points(trunk, [head, head], asked.images, self.recipe.size, self.scale)[-1]
+        return parts.pck(found, asked.joints, np.ones(asked.joints.shape[:2], bool), asked.boxes)
 
     def _actions(self, found: np.ndarray) -> dict[str, float]:
         """How often a linear classifier tells what a puppet does: by its joints, and by the picture's maps.

@@ -30,6 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "from the picture's maps, averaged",
         "from the true joints",
     }
+    assert set(card["baselines"]) == {"median_joints", "dense_layer", "majority_action"}
     return out
 
 
