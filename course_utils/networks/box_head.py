@@ -81,7 +81,7 @@ def reduction(size: int, components: Mapping[str, np.ndarray] | None = None) -> 
 
 def _trunk(x: Any) -> list[Any]:
     """The maps of `COMPONENTS`, with VGG-16's layers copied onto x."""
-    found = {}
+    found: dict[str, Any] = {}
     for layer in vgg16.build(1.0, until=vgg16.LAYERS[-1], initializer="zeros").layers[1:]:
         x = found[layer.name] = type(layer).from_config(layer.get_config())(x)
     return [found[layer] for layer in COMPONENTS]

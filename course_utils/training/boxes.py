@@ -249,7 +249,9 @@ def _reduced(
     m4: np.ndarray, m5: np.ndarray, basis: np.ndarray, seed: int, places: int = 40_000
 ) -> tuple[Arrays, list[np.ndarray]]:
     """The reduction's weights, for maps as the trunk gives them, and the components of all views, float16."""
-    rng, weights, maps = np.random.default_rng([seed, 4]), {}, []
+    rng = np.random.default_rng([seed, 4])
+    weights: Arrays = {}
+    maps: list[np.ndarray] = []
     for (layer, n), each in zip(box_head.COMPONENTS.items(), (m4, m5), strict=True):
         flat = each.reshape(-1, each.shape[-1])
         some = flat[rng.choice(len(flat), min(places, len(flat)), replace=False)]

@@ -127,9 +127,9 @@ class Parts(training.Trainer[Recipe]):
         seen = np.ones(asked.joints.shape[:2], bool)
         near = [parts.pck(found, asked.joints, seen, asked.boxes) for found in (one, two, middle)]
         off = float(np.linalg.norm(two - asked.joints, axis=-1).mean())
+        metrics = {"test_pck_one_look": near[0], "test_pck": near[1], "test_pixels_off": off}
         return training.Judgement(
-            {"test_pck_one_look": near[0], "test_pck": near[1], "test_pixels_off": off}
-            | {"action": self._actions(two)},
+            {**metrics, "action": self._actions(two)},
             {
                 "median_joints": {"pck": near[2]},
                 "dense_layer": {"pck": self._dense()},

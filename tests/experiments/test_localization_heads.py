@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from course_utils import runs, runtime
+from course_utils import runtime
 from experiments import localization_heads as heads
 
 
@@ -39,8 +39,8 @@ def test_every_place_learns_to_answer() -> None:
     """Maps that show a bright square of one of two kinds: name and box are found."""
     runtime.start(0)
     rng = np.random.default_rng(0)
-    maps, boxes = np.zeros((96, 8, 8, 2), np.float32), np.zeros((96, 4), np.float32)
-    classes = rng.integers(0, 2, 96)
+    maps, boxes = np.zeros((64, 8, 8, 2), np.float32), np.zeros((64, 4), np.float32)
+    classes = rng.integers(0, 2, 64)
     for i, kind in enumerate(classes):
         (left, top), (wide, high) = rng.integers(0, 4, 2), rng.integers(2, 5, 2)
         maps[i, top : top + high, left : left + wide, kind] = 3
@@ -48,9 +48,3 @@ def test_every_place_learns_to_answer() -> None:
     found = heads.by_place(maps, classes, boxes, maps[:20], 25)
     facts = heads.quality(found, boxes[:20] * heads.SIDE, classes[:20], ())
     assert facts["accuracy"] > 0.9 and facts["mean_iou"] > 0.6
-
-
-def test_the_record_stands_beside_answers_without_a_network() -> None:
-    record = runs.load("localization_heads")
-    blob = record.baselines["largest colour blob"]["mean_iou"]
-    assert record.metrics["heads"]["a box from every place, L1"]["mean_iou"] > blob + 0.05
