@@ -41,7 +41,7 @@ def colourize(
     keep: Annotated[
         float,
         typer.Option(min=0, max=0.99, help="Film: share of the colour carried along; 0: each frame anew."),
-    ] = 0.85,
+    ] = 0.92,
     weights: Annotated[
         str, typer.Option(help="colours, or weights.npz of `course train colour`.")
     ] = "colours",

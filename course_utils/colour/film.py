@@ -48,7 +48,7 @@ class Settings:
     temperature: float = VIVID
     hints: Sequence[Hint] = ()
     side: int = 192
-    keep: float = 0.85
+    keep: float = 0.92
 
 
 def colourize_film(

@@ -20,7 +20,7 @@ class Steady:
         keep: the share of the carried colour where the motion is certain, 0..1; 0 is frame by frame.
     """
 
-    def __init__(self, keep: float = 0.85) -> None:
+    def __init__(self, keep: float = 0.92) -> None:
         if not 0 <= keep < 1:
             raise ValueError(f"keep {keep}: from 0 to less than 1")
         self.keep = keep
@@ -71,7 +71,7 @@ def carried(values: np.ndarray, motion: np.ndarray) -> np.ndarray:
 
 
 def confidence(
-    now: np.ndarray, before: np.ndarray, motion: np.ndarray, tolerance: float = 12.0
+    now: np.ndarray, before: np.ndarray, motion: np.ndarray, tolerance: float = 16.0
 ) -> np.ndarray:
     """How far a motion is to be trusted: float32 (h, w), 0..1.
 
