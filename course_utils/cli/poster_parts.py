@@ -138,7 +138,7 @@ def segmented(photo: np.ndarray, tools: Tools) -> Part:
     from course_utils import segmentation
     from course_utils.networks import pretrained
 
-    model = segmentation.load("fcn8s_camvid")
+    model = segmentation.load("streets")
     shown = images.fit(photo, tools.size)
     labels = segmentation.label_map(model, shown)
     names = pretrained.about(model).class_names

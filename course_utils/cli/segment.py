@@ -27,7 +27,7 @@ def segment(
         typer.Option(
             help="weights.npz of `course train fcn`, a .caffemodel of FCN, or the name of weights that ship."
         ),
-    ] = "fcn8s_camvid",
+    ] = "streets",
     out: Annotated[Path, typer.Option(help="Folder for STEM.png and STEM_overlay.jpg.")] = Path(
         "out/segment"
     ),

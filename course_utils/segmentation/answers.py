@@ -24,7 +24,7 @@ LIMIT_MB = 1500.0
 Answer = Callable[[np.ndarray], np.ndarray]
 
 
-def load(weights: str | Path = "fcn8s_camvid") -> keras.Model:
+def load(weights: str | Path = "streets") -> keras.Model:
     """An FCN from a weight file; variant, width and classes are those of its layers.
 
     A file that holds a head alone (`networks.fcn_head`) is put on the original's convolutions.

@@ -191,7 +191,7 @@ def test_localize_reads_odd_pictures_and_names_a_cut_one(trained, tmp_path, cli)
 
 
 def test_weights_of_another_network_are_named(trained, tmp_path):
-    for shipped in ("vgg16_course", "fcn8s_camvid"):
+    for shipped in ("vgg16_course", "streets"):
         with pytest.raises(ValueError, match=r"holds no localizer.*course train localizer"):
             regression.load(runtime.shipped(f"weights/{shipped}.npz"))
     values = weight_files.read(trained[0] / "weights.npz")
