@@ -63,6 +63,11 @@ def run(caltech: Path | None = None, pictures: int = 100, seed: int = 0) -> runs
     trained = pretrained.load_vgg16(until=LAYER)
     random = vgg16.build(1.0, until=LAYER)
     head = model.get_layer("predictions")
+    metrics = {name: hits(trained, head, data) for name, data in sets.items()}
+    baselines = {
+        "middle of the picture": {name: centre(data) for name, data in sets.items()},
+        "random convolutions": {name: hits(random, head, data) for name, data in sets.items()},
+    }
     return runs.record(
         "attribution_pointing",
         command="python -m experiments.attribution_pointing" + (" --caltech DIR" if caltech else ""),
@@ -73,11 +78,8 @@ def run(caltech: Path | None = None, pictures: int = 100, seed: int = 0) -> runs
             "name": ", ".join(f"{name}: {len(data)} pictures" for name, data in sets.items()),
             "sha256": hashlib.sha256(b"".join(data.boxes.tobytes() for data in sets.values())).hexdigest(),
         },
-        metrics={name: hits(trained, head, data) for name, data in sets.items()},
-        baselines={
-            "middle of the picture": {name: centre(data) for name, data in sets.items()},
-            "random convolutions": {name: hits(random, head, data) for name, data in sets.items()},
-        },
+        metrics=metrics,
+        baselines=baselines,
     )
 
 

@@ -73,6 +73,7 @@ def run(data: Path, kept: Path, judged: int = 100, seed: int = 0) -> runs.Run:
         FOLDERS[name]: float(np.bincount(photographs[name].labels[each]).max() / len(each))
         for name, each in rows.items()
     }
+    found = {FOLDERS[name]: by_side(trunk, head, photographs[name], each) for name, each in rows.items()}
     return runs.record(
         "names_sizes",
         command="python -m experiments.input_sizes --data DIR --run FOLDER",
@@ -83,7 +84,7 @@ def run(data: Path, kept: Path, judged: int = 100, seed: int = 0) -> runs.Run:
             "name": ", ".join(f"{len(each)} {FOLDERS[name]}" for name, each in rows.items()),
             "sha256": runs.fingerprint(data),
         },
-        metrics={FOLDERS[name]: by_side(trunk, head, photographs[name], each) for name, each in rows.items()},
+        metrics=found,
         baselines={"the commonest class": majority},
     )
 
