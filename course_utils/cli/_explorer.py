@@ -133,9 +133,9 @@ def add_weights(files: Files, path: Path) -> dict[str, Any]:
             arrays.append([name[: -len(".npy")], head["shape"]])
             parts.append(content[start:])
     address = f"weights/{path.stem}.bin"
-    files[address] = b"".join(parts)
-    version = hashlib.sha256(files[address]).hexdigest()[:12]
-    return {"file": f"{address}?{version}", "bytes": len(files[address]), "arrays": arrays}
+    files[address] = content = b"".join(parts)
+    version = hashlib.sha256(content).hexdigest()[:12]
+    return {"file": f"{address}?{version}", "bytes": len(content), "arrays": arrays}
 
 
 def write(out: Path, files: Files) -> None:

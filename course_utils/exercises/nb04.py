@@ -396,7 +396,9 @@ def indices(value: Any) -> np.ndarray:
     return given.astype(int)
 
 
-def _greedy(boxes: np.ndarray, order: Iterable[int], limit: float, overlap: Any = None) -> list[int]:
+def _greedy(
+    boxes: np.ndarray | list[Any], order: Iterable[int], limit: float, overlap: Any = None
+) -> list[int]:
     """The greedy rule for boxes in an order; `overlap(kept, box)` in place of the IoU."""
     overlap = overlap or (lambda kept, box: box_tools.iou(kept, box)[0, 0])
     kept: list[int] = []

@@ -57,7 +57,7 @@ def attached(values: Mapping[str, np.ndarray], card: Mapping[str, Any], source: 
     return pretrained.remember(model, facts)
 
 
-def pose(model: keras.Model, images: Sequence[np.ndarray], looks: int = 2) -> list[np.ndarray]:
+def pose(model: keras.Model, images: Sequence[np.ndarray] | np.ndarray, looks: int = 2) -> list[np.ndarray]:
     """The joints in pictures, one look after the other (Toshev and Szegedy 2014, section 3.2).
 
     Args:
@@ -107,7 +107,7 @@ def shaken(windows: np.ndarray, rng: np.random.Generator, share: float = 0.12) -
 def locate_points(
     backbone: keras.Model,
     stages: Sequence[keras.Model],
-    images: Sequence[np.ndarray],
+    images: Sequence[np.ndarray] | np.ndarray,
     size: int,
     scale: float = 1.0,
 ) -> list[np.ndarray]:

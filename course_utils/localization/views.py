@@ -37,7 +37,11 @@ def whole(image: np.ndarray) -> np.ndarray:
 
 
 def window_maps(
-    backbone: keras.Model, images: Sequence[np.ndarray], windows: np.ndarray, size: int, batch: int = 32
+    backbone: keras.Model,
+    images: Sequence[np.ndarray] | np.ndarray,
+    windows: np.ndarray,
+    size: int,
+    batch: int = 32,
 ) -> np.ndarray:
     """The maps of a window of each picture, (N, h, w, c) float32; the windows are squeezed to size x size."""
 
