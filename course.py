@@ -26,6 +26,17 @@ Where it speaks of a certificate: the network reads what passes (schools and fir
 SSL_CERT_FILE name the file with its certificate, which whoever runs the network has. Where it speaks of no
 connection: `course.py bundle` on another machine makes a folder that installs without a network."""
 
+DEEPEST = 200  # letters of the longest name below this folder: one of TensorFlow's, in .venv
+LONG_PATH = """The name of this folder has {} letters. Windows refuses names of more than 259 in all unless
+long paths are switched on, and the installation adds up to {}: if it fails, move the course to a folder with
+a shorter name, such as C:\\course."""
+
+
+def long_path(folder):
+    """What to say before installing into a folder whose name is too long for Windows; else nothing."""
+    letters = len(folder)
+    return LONG_PATH.format(letters, DEEPEST) if letters + DEEPEST > 259 else ""
+
 
 def find_uv():
     """The path of a uv that starts; installs one for the course alone where there is none."""
@@ -74,6 +85,8 @@ def install():
         pip.append("--quiet")
     if present[:1] != wanted[:1]:
         print("Making .venv: 3 GB, once; it may take some minutes", file=sys.stderr)
+        if os.name == "nt" and long_path(str(ROOT)):
+            print(long_path(str(ROOT)), file=sys.stderr)
         make_venv(uv)
         locked = ["--require-hashes", "-r", str(ROOT / "requirements.lock")]
         run_uv(uv, *pip, *locked, otherwise=CUT_SHORT)

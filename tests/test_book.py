@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 
@@ -80,6 +81,24 @@ def test_without_sphinx_the_book_says_what_to_install(monkeypatch):
     monkeypatch.setattr(book, "find_spec", lambda name: None if name == "sphinx" else name)
     with pytest.raises(ModuleNotFoundError, match=r"needs sphinx: pip install -e '\.\[docs\]'"):
         book.book()
+
+
+def test_docstrings_hold_nothing_that_the_book_would_stumble_over():
+    """Sphinx reads words between bars as a substitution, and Markdown's tables so."""
+    for path in (ROOT / "course_utils").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+                if getattr(node, "name", "").startswith("_"):
+                    continue  # not in the book
+                text = re.sub(r"`[^`]*`", "", ast.get_docstring(node) or "")
+                found = re.search(r"(?<!\w)\|\S[^|\n]*\S\||^\|", text, re.MULTILINE)
+                assert not found, (path.name, getattr(node, "name", "module"), found[0])
+
+
+def test_code_that_a_page_shows_is_there(source):
+    for page in source.glob("*.md"):
+        for path in re.findall(r"\{literalinclude\} (\S+)", page.read_text(encoding="utf-8")):
+            assert (book.BUILD / "source" / path).resolve().is_file(), (page.name, path)
 
 
 @pytest.mark.slow

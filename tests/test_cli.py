@@ -8,6 +8,7 @@ import io
 import json
 import os
 import queue
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -135,6 +136,9 @@ def test_run_reports_each_and_names_the_failing_cell(house: Path) -> None:
     assert {path: after[path] for path in before} == before
     page = (house / "out" / "00_good.html").read_text()
     assert "A title" in page and "42" in page
+    assert not re.search(r"https?://[^\s\"']*(cdn|mathjax|require|mermaid)", page), (
+        "something would be fetched"
+    )
 
 
 def test_memory_time_and_folder_of_a_run(tmp_path: Path) -> None:

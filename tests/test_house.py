@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -198,6 +200,29 @@ def test_installs_once_then_only_runs(checkout: Path) -> None:
     assert asked(checkout) == []
     nothing = start(checkout, "exec", "no-such-thing")
     assert nothing.returncode == 1 and "no-such-thing: no such command" in nothing.stderr
+
+
+def test_a_folder_that_is_too_deep_for_windows_is_told(project: Path) -> None:
+    course = runpy.run_path(str(project / "course.py"), run_name="read")
+    folder = "C:\\Users\\Zoé Müller\\OneDrive - A School\\Desktop\\course"
+    deep = folder + "\\lessons" * 3
+    assert f"has {len(deep)} letters" in course["long_path"](deep)
+    assert course["long_path"]("C:\\course") == ""
+    below = ".venv\\Lib\\site-packages\\"
+    files = importlib.metadata.distribution("tensorflow").files or ()
+    assert len(below) + max(len(str(file)) for file in files) < course["DEEPEST"]
+
+
+def test_every_name_is_one_on_every_system(project: Path) -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=project, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("no git here")
+    names = [name for name in listed.stdout.split("\0") if name]
+    reserved = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?$|.*[<>:\"|?*\\]|.*[. ]$", re.IGNORECASE)
+    parts = {part for name in names for part in name.split("/")}
+    assert [part for part in parts if reserved.match(part)] == []
+    assert len({name.lower() for name in names}) == len(names) > 300
+    assert max(map(len, names)) < 100
 
 
 @posix

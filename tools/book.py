@@ -56,6 +56,9 @@ def gather(source: Path) -> None:
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         page = for_reading(json.loads(path.read_text(encoding="utf-8")))
         (source / "notebooks" / path.name).write_text(json.dumps(page), encoding="utf-8")
+    devices = source / "devices.md"  # it shows code, whose path is seen from docs/
+    moved = devices.read_text(encoding="utf-8").replace("literalinclude} ../", "literalinclude} ../../../")
+    devices.write_text(moved, encoding="utf-8")
     home = source / "index.md"
     home.write_text(home.read_text(encoding="utf-8").replace("<!-- table -->", table()), encoding="utf-8")
     pages = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from course_utils.cli import _notebooks
+
+MATHJAX = _notebooks.ROOT / "docs" / "static" / "mathjax" / "tex-svg.js"
 
 
 def register(app: typer.Typer) -> None:
@@ -64,7 +67,7 @@ def progress(name: str) -> Any:
 
 
 def write_html(notebook: Any, path: Path) -> Path:
-    """A notebook as one web page; returns its path."""
+    """A notebook as one web page that needs no network; returns its path."""
     try:
         from nbconvert import HTMLExporter
     except ImportError:
@@ -72,7 +75,18 @@ def write_html(notebook: Any, path: Path) -> Path:
     from course_utils.pictures.plots import with_alt_text
 
     body, _ = HTMLExporter().from_notebook_node(notebook, resources={"metadata": {"name": path.stem}})
-    body = with_alt_text(body, notebook)
+    body = _offline(with_alt_text(body, notebook))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(body, encoding="utf-8")
     return path
+
+
+def _offline(page: str) -> str:
+    """A page without the scripts that it would fetch; formulas are set by our own copy of MathJax, inside."""
+    page = re.sub(r'<script[^>]* src="https?://[^>]*>\s*</script>', "", page)
+    page = re.sub(r'<script type="module">((?!</script>).)*?mermaid.*?</script>', "", page, flags=re.DOTALL)
+    if "$$" not in page or not MATHJAX.is_file():
+        return page
+    script = MATHJAX.read_text(encoding="utf-8").replace("</script", "<\\/script")
+    settings = 'MathJax = { tex: { inlineMath: [["$", "$"]], processEscapes: true } };'
+    return page.replace("</head>", f"<script>{settings}</script><script>{script}</script></head>", 1)

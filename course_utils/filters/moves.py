@@ -78,7 +78,7 @@ def _filtered(gradient: Array, rule: Recipe, done: float) -> Array:
 
 
 def variation(images: Array) -> Array:
-    """Gradient of the total variation, sum of |difference to the right| + |difference below|, smoothed."""
+    """Gradient of the total variation: the sizes of all differences to the right and below, smoothed."""
     away = np.zeros_like(images)
     for axis in (1, 2):
         steps = np.diff(images, axis=axis)

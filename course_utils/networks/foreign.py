@@ -2,12 +2,10 @@
 
 Four worlds wrote the same VGG-16 down, each in its own order:
 
-| file | kernels | fc1 reads | picture |
-|---|---|---|---|
-| `.caffemodel` (the authors' own) | (out, in, h, w) | (C, H, W) | BGR minus mean |
-| `vgg16_weights.h5` of 2015 (Keras 0.x on Theano) | the same, turned by 180 degrees | (C, H, W) | the same |
-| `.pth`, `.safetensors` (torchvision, timm) | (out, in, h, w) | (C, H, W) | RGB / 255, normalized |
-| Keras's `.h5`, `.keras`, the course's `.npz` | (h, w, in, out) | (H, W, C) | BGR minus mean |
+- `.caffemodel` (the authors' own): kernels (out, in, h, w), fc1 reads (C, H, W), pictures BGR minus mean;
+- `vgg16_weights.h5` of 2015 (Keras 0.x on Theano): the same, its kernels turned by 180 degrees;
+- `.pth`, `.safetensors` (torchvision, timm): (out, in, h, w), (C, H, W), RGB / 255, normalized;
+- Keras's `.h5`, `.keras`, the course's `.npz`: (h, w, in, out), (H, W, C), BGR minus mean.
 
 Here the first three become the last, which `weight_files` reads.
 """

@@ -382,8 +382,8 @@ def reliability(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> list[
 
 
 def calibration_error(logits: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error (Guo et al. 2017): |mean probability - share right| of the bins of
-    `reliability`, averaged with their numbers of pictures as weights.
+    """Expected calibration error (Guo et al. 2017): how far mean probability and share right are
+    apart in the bins of `reliability`, averaged with their numbers of pictures as weights.
     """
     curve = reliability(logits, labels, bins)
     gaps = [each["pictures"] * abs(each["shown"] - each["right"]) for each in curve]
