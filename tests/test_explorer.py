@@ -24,12 +24,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course_utils import colour, hypercolumns, runtime
+from course_utils import colour, hypercolumns, runtime, segmentation
 from course_utils.cli import _explorer as explore
 from course_utils.colour import lab
 from course_utils.features import maps as features
-from course_utils.networks import pretrained
-from course_utils.pictures import images
+from course_utils.networks import gradients, pretrained
+from course_utils.pictures import images, palette
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NODE = shutil.which("node")
@@ -143,7 +143,7 @@ def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def compare(page: Page, trunk: Any, image: np.ndarray) -> None:
-    """Maps, names, similarity, clusters and colours of the page and of course_utils on one picture."""
+    """Maps, names, similarity, clusters, colours and streets of the page and of course_utils on one picture."""
     page.show(image)
     maps = features.feature_maps(trunk, image, LAYERS)
     for name, stack in maps.items():
@@ -166,6 +166,7 @@ def compare(page: Page, trunk: Any, image: np.ndarray) -> None:
     ours = hypercolumns.kmeans(columns, 4, starts=np.array(found["starts"]))
     assert (found["labels"] == ours.labels.ravel()).mean() >= 0.995
     compare_colours(page, trunk, image)
+    compare_streets(page, image)
     again = page.ask("raw", layer=LAYERS[4])["values"]  # the colours took memory beside the maps
     assert apart(again, maps[LAYERS[4]]) < 2e-3
 
@@ -185,6 +186,15 @@ def compare_colours(page: Page, trunk: Any, image: np.ndarray) -> None:
     true = lab.to_lab(images.resize(image, colour.working_size(image.shape[:2], 224)))[..., 1:]
     grey = np.linalg.norm(hypercolumns.stretch(true, ours.shape[:2]), axis=-1).mean()
     assert found["away"][2] == pytest.approx(grey, rel=0.05)
+
+
+def compare_streets(page: Page, image: np.ndarray) -> None:
+    """The class of each pixel, in one pass without the mirrored picture."""
+    if not runtime.shipped("weights/streets.npz").is_file():
+        return
+    model = segmentation.load("streets")
+    scores = gradients.forward(model, images.preprocess(image)[None])[0]
+    assert (page.ask("streets")["labels"] == scores.argmax(-1).ravel()).mean() >= 0.995
 
 
 # --- in the plain test ----------------------------------------------------------------------------------
@@ -262,6 +272,13 @@ def test_the_server_needs_nothing_installed_and_reads_on_old_pythons(project: Pa
     assert "--lan" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def test_streets_have_the_colours_of_the_notebooks() -> None:
+    text = (explore.PAGE / "pictures.js").read_text(encoding="utf-8")
+    names = json.loads(runtime.shipped("weights/streets.json").read_text(encoding="utf-8"))["class_names"]
+    colours = " ".join(each.removeprefix("#") for each in palette.class_colours(names))
+    assert f'STREET = seeThrough("{colours}")' in text
+
+
 def test_photographs_are_those_of_the_notebooks_with_their_credits() -> None:
     listed = json.loads((explore.PAGE / "photographs.json").read_text(encoding="utf-8"))
     assert [photograph["name"] for photograph in listed] == list(images.SAMPLES)
@@ -293,7 +310,7 @@ def test_lab_is_that_of_course_utils(project: Path, tmp_path: Path) -> None:
 def test_notebooks_lead_to_their_views(project: Path) -> None:
     text = (explore.PAGE / "views.js").read_text(encoding="utf-8")
     views = re.findall(r'id: "(\w+)",.*?notebook: "(\w+)"', text, re.DOTALL)
-    assert len(views) == 6
+    assert len(views) == 7
     for view, name in views:
         assert f"explorer/#{view})" in (project / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
 
@@ -397,7 +414,7 @@ def test_fits_the_screen_and_can_be_used_without_a_mouse(
     browser: Any, address: str, width: int, height: int
 ) -> None:
     page = Page(browser, address, viewport={"width": width, "height": height}).open()
-    for view in ("names", "touch", "layers", "groups", "colours", "magnifier"):
+    for view in ("names", "touch", "layers", "groups", "colours", "streets", "magnifier"):
         page.tab.focus("#views [aria-selected=true]")
         if view != "names":
             page.tab.keyboard.press("ArrowRight")

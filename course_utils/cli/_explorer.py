@@ -80,9 +80,15 @@ def site(notebooks: str = "") -> Files:
     files: Files = {
         path.relative_to(PAGE).as_posix(): path for path in PAGE.rglob("*") if path.suffix in TYPES
     }
-    about: dict[str, Any] = {"classes": [], "centres": [], "notebooks": notebooks, "weights": {}}
+    about: dict[str, Any] = {
+        "classes": [],
+        "centres": [],
+        "street": [],
+        "notebooks": notebooks,
+        "weights": {},
+    }
     about["photographs"] = read(PAGE / "photographs.json")
-    for name in ("vgg16", "names", "colours"):
+    for name in ("vgg16", "names", "colours", "streets"):
         if (WEIGHTS / f"{name}.npz").is_file():
             about["weights"][name] = add_weights(files, WEIGHTS / f"{name}.npz")
     if "names" in about["weights"]:
@@ -90,6 +96,8 @@ def site(notebooks: str = "") -> Files:
         about["classes"] = [name for _, name in read(listed)]
     if "colours" in about["weights"]:
         about["centres"] = read(WEIGHTS / "colours.json")["bins"]["centres"]
+    if "streets" in about["weights"]:
+        about["street"] = read(WEIGHTS / "streets.json")["class_names"]
     about["atlas"] = atlas(files)
     files["site.json"] = json.dumps(about).encode()
     return files

@@ -128,6 +128,18 @@ class Engine {
     for (let i = 0; i < n; i++) kept.set(found.subarray(i * wide, i * wide + k), i * k);
     return kept;
   }
+
+  /** A 3 x 3 convolution with ReLU of maps (h, w, c) that lie elsewhere. Uses what lies above `top`. */
+  look(maps, h, w, kernel, bias) {
+    const { top } = this;
+    const [x, u, b, out] = [maps.length, kernel.length, bias.length, h * w * bias.length].map((n) => this.place(n));
+    this.floats(x, maps.length).set(maps);
+    this.floats(u, kernel.length).set(kernel);
+    this.floats(b, bias.length).set(bias);
+    this.convolve(x, { kernel: u, bias: b }, out, h, w, maps.length / (h * w), bias.length);
+    this.top = top;
+    return this.floats(out, h * w * bias.length).slice();
+  }
 }
 
 /** VGG-16 without its dense layers, and a head that names what it sees. */
@@ -307,4 +319,47 @@ function distance(ab, other) {
   let sum = 0;
   for (let i = 0; i < ab.length; i += 2) sum += Math.hypot(ab[i] - other[i], ab[i + 1] - other[i + 1]);
   return (2 * sum) / ab.length;
+}
+
+/** The number of the likeliest class of each pixel, by the head of streets (notebook 05) on stacks 2 to 5. */
+export function streets({ engine }, stacks, head) {
+  const part = (name) => [head[`${name}_kernel`], head[`${name}_bias`]];
+  const copies = stacks.map((stack) => ({ ...stack, values: stack.values.slice() })); // memory may grow
+  const maps = copies.map(({ name, h, w, values }) => ({ name, h, w, x: engine.dense(values, ...part(`reduce_${name}`)) }));
+  let { name, h, w, x } = maps.pop();
+  x = engine.look(x, h, w, ...part(`look_${name}`));
+  const around = apart(engine, x, h, w, ...part("context"));
+  x = x.map((value, i) => value + around[i]);
+  while (maps.length) {
+    const fine = maps.pop();
+    const side = engine.dense(fine.x, ...part(`side_${fine.name}`));
+    x = resize(x, [h, w, x.length / (h * w)], [fine.h, fine.w]).map((value, i) => Math.max(value + side[i], 0));
+    ({ name, h, w } = fine);
+    x = engine.look(x, h, w, ...part(`look_${name}`));
+  }
+  const count = head.score_bias.length;
+  const scores = resize(engine.dense(x, ...part("score")), [h, w, count], [2 * h, 2 * w]);
+  return Uint8Array.from({ length: 4 * h * w }, (_, p) => {
+    const row = scores.subarray(p * count, (p + 1) * count);
+    return row.indexOf(Math.max(...row));
+  });
+}
+
+/** A 3 x 3 convolution whose nine values lie three places apart: every third row and column by themselves. */
+function apart(engine, maps, h, w, kernel, bias) {
+  const k = bias.length;
+  const c = maps.length / (h * w);
+  const out = new Float32Array(h * w * k);
+  for (let first = 0; first < 9; first++) {
+    const places = [];
+    const [top, left] = [Math.floor(first / 3), first % 3];
+    for (let y = top; y < h; y += 3) for (let x = left; x < w; x += 3) places.push(y * w + x);
+    if (!places.length) continue;
+    const few = new Float32Array(places.length * c);
+    places.forEach((p, i) => few.set(maps.subarray(p * c, (p + 1) * c), i * c));
+    const [rows, columns] = [Math.ceil((h - top) / 3), Math.ceil((w - left) / 3)];
+    const found = engine.look(few, rows, columns, kernel, bias);
+    places.forEach((p, i) => out.set(found.subarray(i * k, (i + 1) * k), p * k));
+  }
+  return out;
 }

@@ -15,10 +15,14 @@ export const COLOURS = Array.from({ length: 256 }, (_, i) => {
 });
 
 /** Colours of groups (Petroff 2021), as in the notebooks, through which the photograph is seen. */
-export const PALETTE = ["3f90da", "ffa90e", "bd1f01", "94a4a2", "832db6", "a96b59", "e76300", "b9ac70"].map((text) => [
-  ...[0, 1, 2].map((k) => parseInt(text.slice(2 * k, 2 * k + 2), 16)),
-  200,
-]);
+export const PALETTE = seeThrough("3f90da ffa90e bd1f01 94a4a2 832db6 a96b59 e76300 b9ac70");
+
+/** Colours of sky, building, pole, road, pavement, tree, sign, fence, car, pedestrian and bicyclist, as there. */
+export const STREET = seeThrough("92dadd a96b59 ffa90e 717581 b9ac70 2e8b3d f5d800 e76300 3f90da bd1f01 832db6");
+
+function seeThrough(texts) {
+  return texts.split(" ").map((text) => [...[0, 1, 2].map((k) => parseInt(text.slice(2 * k, 2 * k + 2), 16)), 200]);
+}
 
 const SENTENCES = [
   [/^\s*(<!doctype html|<html)/i, "is a web page, not a picture: open it, and save the picture itself"],

@@ -1,8 +1,8 @@
-// The six views: each has {id, title, show(app, panel)} and returns {update, touch}, called when a picture is
+// The seven views: each has {id, title, show(app, panel)} and returns {update, touch}, called when a picture is
 // ready and when a pixel is touched.
 
-import { COLUMN, LAYERS, fieldAt, products } from "./arithmetic.js";
-import { PALETTE, paintAround, paintColours, paintLight, paintMap, paintRecoloured } from "./pictures.js";
+import { COLUMN, LAYERS, fieldAt, largest, products } from "./arithmetic.js";
+import { PALETTE, STREET, paintAround, paintColours, paintLight, paintMap, paintRecoloured } from "./pictures.js";
 
 /** An element with properties and children; `data` and `aria` are objects, `on` are listeners. */
 export function make(tag, { on = {}, aria = {}, ...properties } = {}, ...children) {
@@ -291,12 +291,37 @@ function colours(app, panel) {
   return { update };
 }
 
+// --- 6. streets ----------------------------------------------------------------------------------------------
+
+function streets(app, panel) {
+  const list = make("ul", { className: "key" });
+  panel.append(list);
+
+  async function update() {
+    const found = await app.ask("streets");
+    if (!found || !panel.isConnected) return;
+    const { h, w } = app.picture;
+    paintColours(app.light, h, w, found.labels, STREET);
+    app.caption("Each colour is one of eleven classes; the network has no word for anything else.");
+    const shares = STREET.map((_, k) => found.labels.reduce((sum, label) => sum + (label === k), 0) / (h * w));
+    const seen = largest(shares, shares.length).filter((k) => shares[k] > 0.005);
+    list.replaceChildren(
+      ...seen.map((k) => {
+        const chip = make("span", { className: "chip" });
+        chip.style.background = `rgb(${STREET[k].slice(0, 3)})`;
+        return make("li", {}, chip, `${app.site.street[k]} ${percent(shares[k])}`);
+      }),
+    );
+  }
+  return { update };
+}
+
 const CELLS =
   "Each cell is a pixel's value, less the mean of all training pictures, times the weight at its place. Blue adds, " +
   "red takes away. That is all a convolution does; the whole network does it again and again, some ten thousand " +
   "million products for one picture.";
 
-// --- 6. the magnifier ----------------------------------------------------------------------------------------
+// --- 7. the magnifier ----------------------------------------------------------------------------------------
 
 function magnifier(app, panel) {
   const place = make("div", {});
@@ -398,6 +423,13 @@ export const VIEWS = [
     show: colours,
     notebook: "09_colourization",
     text: "The network is shown light and dark only, and a small part on top of it guesses the colours, pixel by pixel.",
+  },
+  {
+    id: "streets",
+    title: "Streets",
+    show: streets,
+    notebook: "05_fcn_segmentation",
+    text: "A class for every pixel: a small part on top of the network was taught on street scenes of one town. Give it a street of yours, and then a cat.",
   },
   {
     id: "magnifier",

@@ -1,7 +1,7 @@
 // The thread that computes: it holds the network and the maps of one picture, and answers the page's questions.
 
 import { COLUMN, Hypercolumns, addStretched, channelMeans, largest } from "./arithmetic.js";
-import { Network, activationMap, classify, colours, help, readArrays } from "./network.js";
+import { Network, activationMap, classify, colours, help, readArrays, streets } from "./network.js";
 
 let network, weights, centres;
 const heads = {};
@@ -140,6 +140,16 @@ const ANSWERS = {
       own.columns = null; // its views are void where the memory has grown
     }
     return picture === own ? own.colours : null;
+  },
+
+  /** The class of each pixel, by the head that was taught street scenes. Null: it isn't installed. */
+  async streets() {
+    const own = picture;
+    const found = await head("streets");
+    if (!found || picture !== own) return null;
+    own.asked = (own.asked ?? 0) + 1;
+    own.columns = null; // as above
+    return { labels: streets(network, COLUMN.slice(1).map(stack), found) };
   },
 
   /** One map's kernel of the first layer, at a place: what the convolution multiplies there. */
