@@ -143,7 +143,7 @@ def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def compare(page: Page, trunk: Any, image: np.ndarray) -> None:
-    """Maps, names, similarity, clusters, colours and streets of the page and of course_utils on one picture."""
+    """What the page and course_utils make of one picture: maps, names, similarity, groups, colours, streets."""
     page.show(image)
     maps = features.feature_maps(trunk, image, LAYERS)
     for name, stack in maps.items():
