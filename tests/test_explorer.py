@@ -143,7 +143,7 @@ def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def compare(page: Page, trunk: Any, image: np.ndarray) -> None:
-    """What the page and course_utils make of one picture: maps, names, similarity, groups, colours, streets."""
+    """What the page and course_utils make of a picture: maps, names, similarity, groups, colours, streets."""
     page.show(image)
     maps = features.feature_maps(trunk, image, LAYERS)
     for name, stack in maps.items():
