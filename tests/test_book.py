@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 
 import pytest
 
@@ -110,3 +111,38 @@ def test_the_book_builds_without_a_warning(tmp_path):
     assert figures and all(re.search(r'alt="[^"]{20,}"', tag) for tag in figures)
     fetched = re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="https?://[^"]*"', page)
     assert not [tag for tag in fetched if 'rel="canonical"' not in tag]
+    index = (tmp_path / "html" / "searchindex.js").read_text(encoding="utf-8")
+    found = set(json.loads(re.search(r'"docnames":\s*(\[.*?\])', index)[1]))
+    pages = {
+        path.relative_to(tmp_path / "html").with_suffix("") for path in (tmp_path / "html").rglob("*.html")
+    }
+    lists = {
+        "genindex",
+        "search",
+        "py-modindex",
+    }  # of other pages; _modules is code, _static scraps of the theme
+    written = {page.as_posix() for page in pages if page.parts[0] not in ("_modules", "_static", "explorer")}
+    assert written - lists == found
+    looked_at(tmp_path / "html")
+
+
+def looked_at(book_folder):
+    """In a browser: figures keep their proportions, formulas are set, nothing is fetched from elsewhere."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright: pip install --group browser")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    bent = """[...document.querySelectorAll('article img')].filter((each) => each.naturalWidth && Math.abs(
+        each.width / each.height / (each.naturalWidth / each.naturalHeight) - 1) > 0.02).length"""
+    with playwright.sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for width in (390, 1280):
+            page = browser.new_page(viewport={"width": width, "height": 800})
+            asked = []
+            page.on("request", lambda request, asked=asked: asked.append(request.url))
+            page.goto((book_folder / "notebooks" / "07_neural_style.html").as_uri())
+            page.wait_for_selector("mjx-container svg", state="attached", timeout=30_000)
+            assert page.evaluate("document.querySelectorAll('article img').length") > 10
+            assert page.evaluate(bent) == 0
+            assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+        browser.close()

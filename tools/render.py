@@ -18,6 +18,7 @@ from course_utils.cli import run as runner
 from tools import timetable
 
 README = _notebooks.ROOT / "README.md"
+PATIENCE = 5  # seconds after which a cell should say how far it is
 LARGE = 40_000  # bytes above which a figure is made smaller
 COLAB = "https://colab.research.google.com"
 
@@ -52,7 +53,7 @@ def render(
             continue
         if not links:
             outcome = _execute(path, notebook, laptop, timeout)
-            typer.echo(runner.line(path.stem, outcome))
+            typer.echo("\n".join([runner.line(path.stem, outcome), *silent(notebook, outcome)]))
             if outcome.failure:
                 failed = True
                 continue
@@ -63,6 +64,19 @@ def render(
     failed |= _readme(check)
     if failed:
         raise typer.Exit(1)
+
+
+def silent(notebook: Any, outcome: _notebooks.Outcome) -> list[str]:
+    """The cells that take longer than `PATIENCE` and say nothing of it, a line each."""
+    lines = []
+    for cell, seconds in zip(notebook.cells, outcome.cells, strict=False):
+        told = any(
+            output.output_type == "stream" and "left" in output.text for output in cell.get("outputs", ())
+        )
+        if seconds > PATIENCE and not told and "import numpy" not in cell.source:
+            first = next(line for line in cell.source.splitlines() if line.strip())
+            lines.append(f"  silent for {seconds:.0f} s: {first[:70]}")
+    return lines
 
 
 def _said(name: str, stale: list[str]) -> bool:
