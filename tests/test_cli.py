@@ -24,7 +24,7 @@ from typer.testing import CliRunner, Result
 from course_utils import cli, runtime
 from course_utils.cli import _notebooks, lab, run
 from course_utils.cli import test as testing
-from tools import render
+from tools import render, timetable
 
 HEAD = "# {title}\n<!-- badge --><!-- /badge -->\n\nText. <!-- measured --><!-- /measured -->"
 
@@ -295,6 +295,17 @@ def picture(kind: str) -> bytes:
     return out.getvalue()
 
 
+def test_cells_that_keep_a_reader_waiting_are_named() -> None:
+    cells = [nbformat.v4.new_code_cell(source) for source in ("quick()", "\nlong(1)", "told(2)")]
+    cells[2].outputs = [nbformat.v4.new_output("stream", text="step 3, about 20 s left\n")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    outcome = _notebooks.Outcome(50, 900, None, (0.1, 12.2, 30.0))
+    assert render.silent(notebook, outcome) == ["  silent for 12 s: long(1)"]
+    assert render.silent(notebook, _notebooks.Outcome(50, 900, "failed", (9.0,))) == [
+        "  silent for 9 s: quick()"
+    ]
+
+
 def test_render_executes_in_place_and_fills_in(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good, bad = house / "notebooks" / "00_good.ipynb", house / "notebooks" / "01_bad.ipynb"
     book = nbformat.read(good, 4)
@@ -318,6 +329,7 @@ def test_render_executes_in_place_and_fills_in(house: Path, monkeypatch: pytest.
     assert after.cells[1].source == render.install_cell() and after.cells[1].outputs == []
     facts = after.metadata.course
     assert facts.minutes >= 1 and 0 < facts.memory_gb < 1
+    assert list(facts.seconds) == [timetable.sections(after.cells)[0].title]
     assert render.badge("00_good.ipynb") in after.cells[0].source
     assert render.measured(facts) in after.cells[0].source
     stream, slider = after.cells[3].outputs
