@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from course_utils.cli import build
 
@@ -84,6 +85,19 @@ def test_commands_are_there(name: str, app: Any) -> None:
         if found and (wrong := fault(found[1] or "", app)):
             faults.append(f"{line}: {wrong}")
     assert not faults
+
+
+QUICK = re.compile(r"(?:fetch|progress|(?:quiz|slides|solutions) \d\d)$")
+READ = sorted(
+    {m[1] for text in pages().values() for line in printed(text) if (m := COMMAND.match(line)) and m[1]}
+)
+
+
+@pytest.mark.parametrize("words", [words for words in READ if QUICK.match(words)])
+def test_quick_commands_run_as_printed(words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(build(), shlex.split(words))
+    assert result.exit_code == 0 and result.output, words
 
 
 def test_a_wrong_command_is_noticed(app: Any) -> None:
