@@ -1,11 +1,12 @@
 """The explorer's page in Chromium beside TensorFlow in Python, on the same machine and the same photograph.
 
 Cases: from opening the page, with nothing kept from before, to the first names (the network is fetched from
-this machine's disk and looks at 128 x 128 pixels); from a click on a photograph (chelsea, about 128 x 128 and 224 x 224 pixels, its proportions kept) to
-the maps of all thirteen convolutions; and from a touch to the light on the photograph (similarity over five
-layers at 224). `ours` is the page, WebAssembly with as many threads as there are cores, at most four: its
-time includes decoding, resizing and drawing. `python` is `load_vgg16` and
-`classify` (its import of TensorFlow is not counted), `feature_maps`, and `Factored.similarity`.
+this machine's disk and looks at 128 x 128 pixels); from a click on a photograph (chelsea, about 128 x 128
+and 224 x 224 pixels, its proportions kept) to the maps of all thirteen convolutions; and from a touch to
+the light on the photograph (similarity over five layers at 224). `ours` is the page, WebAssembly with as
+many threads as there are cores, at most four: its time includes decoding, resizing and drawing. `python` is
+`load_vgg16` and `classify` (its import of TensorFlow is not counted), `feature_maps`, and
+`Factored.similarity`.
 The browser's memory is not counted: peak_mb of `ours` is that of the program which steers it.
 """
 
