@@ -34,7 +34,7 @@ def show_code(source: str) -> None:
     from pygments.lexers import PythonLexer
 
     # Names have no colour of their own, and would be white on light grey in a dark theme.
-    style = "color: #202020; white-space: pre; overflow-x: auto; padding: 6px 10px"
+    style = "color: #202020; font-family: monospace; white-space: pre; overflow-x: auto; padding: 6px 10px"
     form = HtmlFormatter(noclasses=True, prestyles=style)
     _display(highlight(source, PythonLexer(), form), source)
 
