@@ -87,7 +87,7 @@ BARE = Recipe(
     hold_out=True,
 )
 VARIANTS = changed(BARE, {title: {"variant": name} for name, title in all_cnn.TITLES.items()})
-FEW: dict[str, Any] = {"pictures": 3000, "epochs": 5}
+FEW: dict[str, Any] = {"pictures": 1500, "epochs": 6}
 BOTH = {
     "Mate Labs' recipe": Recipe.named("matelabs", **FEW),
     "the short recipe": Recipe(batch=32, rate=0.05, hold_out=True, **FEW),
@@ -112,7 +112,7 @@ STUDIES = {
     "all_cnn_augment": Study(
         AUGMENT, 500, 2, "a quarter of the width, with flips and shifts and without", learned=True
     ),
-    "all_cnn_matelabs": Study(BOTH, 1000, 1, "full width, two recipes on the same 3,000 pictures"),
+    "all_cnn_matelabs": Study(BOTH, 1000, 1, "full width, two recipes on the same 1,500 pictures"),
     "all_cnn_starts": Study(STARTS, 4000, 1, "half width, three initializations"),
     "all_cnn_variants": Study(VARIANTS, 5000, 1, "half width, four networks"),
 }
