@@ -140,6 +140,27 @@ def _decoded(maps: Sequence[Any], classes: int, widths: Sequence[int], dropout: 
     return layers.Conv2D(classes, 1, kernel_initializer="zeros", dtype="float32", name="score")(x)
 
 
+def on_maps(head: Mapping[str, np.ndarray], source: str = "a head") -> keras.Model:
+    """The head alone, for maps that are there already.
+
+    Args:
+        head: see `build`.
+        source: the file's name, for messages.
+
+    Returns:
+        A model from the maps of the layers of `COMPONENTS`, (N, h, w, channels) each, the finest first, to
+        logits (N, h, w, classes) at the places of the finest.
+    """
+    from keras import Input, Model
+
+    inputs = {layer: Input((None, None, vgg16.CHANNELS[layer])) for layer in COMPONENTS}
+    widths = [len(head[f"look_{layer}_bias"]) for layer in COMPONENTS]
+    model = Model(
+        list(inputs.values()), _decoded(_components(inputs, head), len(head["score_bias"]), widths, 0.0)
+    )
+    return weight_files.put(model, head, source)
+
+
 def build(head: Mapping[str, np.ndarray], source: str = "a head") -> keras.Model:
     """The whole network from a head's weights: pictures in, logits of the picture's size out.
 
