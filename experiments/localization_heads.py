@@ -40,9 +40,9 @@ class Size:
 
     train: int = 240
     test: int = 120
-    pairs: int = 180
+    pairs: int = 120
     """Scenes of two objects to learn from; a fifth as many to judge on."""
-    epochs: int = 14
+    epochs: int = 10
     seeds: tuple[int, ...] = (0, 1, 2)
     heads: localizer.Heads = field(
         default_factory=lambda: localizer.Heads("dense", channels=32, units=256, dropout=0.3)
