@@ -14,7 +14,7 @@ from course_utils.cli import _outputs
 
 COLUMNS = ("file", "class", "score", "x", "y", "w", "h")
 TOGETHER = 16  # pictures in memory at once
-SHIPPED = "localizer_caltech"  # knows airplane, face, motorcycle
+SHIPPED = "boxes"  # knows airplane, face, motorcycle
 Row = tuple[str, ...]
 
 

@@ -45,11 +45,11 @@ class Recipe(training.Recipe):
         hold_out: judge on a tenth of what is left to train on, to choose settings.
     """
 
-    epochs: int = 20
+    epochs: int = 12
     batch: int = 32
     rate: float = 2e-3
     decay: float = 5e-2
-    passes: int = 6
+    passes: int = 3
     size: int = 128
     dropout: float = 0.1
     box_weight: float = 1.5
