@@ -118,7 +118,6 @@ def boxed(photo: np.ndarray, tools: Tools) -> Part:
     """One box, and one of the localizer's names. Notebook 04."""
     from PIL import Image, ImageDraw
 
-    from course_utils import runtime
     from course_utils.localization import regression
     from course_utils.networks import pretrained
 
