@@ -51,6 +51,7 @@ class Report:
     # --- what each step leaves --------------------------------------------------------------------------
 
     def cutouts(self, sheet: Path, names: Sequence[str]) -> None:
+        """The contact sheet of outlines and masks."""
         text = f"GrabCut's masks of {', '.join(names[1:])}; the white lines are the rough outlines."
         self.add(
             "Samples",
@@ -60,6 +61,7 @@ class Report:
         )
 
     def classifier(self, card: dict[str, Any]) -> None:
+        """What the classifier of crops reaches, beside the most frequent class."""
         accuracy, by_class = card["metrics"]["accuracy"], card["metrics"]["accuracy_by_class"]
         most = card["baselines"]["majority_class"]
         text = f"{accuracy:.0%} of {card['pictures']['judged']} crops kept out are named right"
@@ -90,6 +92,7 @@ class Report:
         )
 
     def fcn(self, card: dict[str, Any]) -> None:
+        """The figures of FCN-8s, below those of trivial answers."""
         keys = ("pixel_accuracy", "mean_iu")
         rows = [
             (name.replace("_", " "), *(f"{found[key]:.3f}" for key in keys))
@@ -105,6 +108,7 @@ class Report:
         )
 
     def segmented(self, overlays: Sequence[Path], new: bool) -> None:
+        """The answers laid over their pictures."""
         whose = "pictures that it has never seen" if new else "the pictures that it learnt from, mostly"
         images = [self.image(path, path.stem.removesuffix("_overlay")) for path in overlays[:24]]
         self.add(
@@ -115,6 +119,7 @@ class Report:
         )
 
     def samples(self, chart: Path, found: Sequence[Tried]) -> None:
+        """What each set of samples led to."""
         rows = []
         for each in found:
             mean, low, high = each.mean_iu()
