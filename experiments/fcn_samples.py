@@ -1,7 +1,7 @@
 """Which samples help? Precision and recall of an FCN, by how many pictures and by what kind. Notebook 05.
 
 `python -m experiments.fcn_samples` trains FCN-8s on scenes again and again, always for the same
-number of steps, and writes the record `fcn_samples`. First with 10, 25, 50 and 100 pictures. Then with 50
+number of steps, and writes the record `fcn_samples`. First with 10, 25, … 200 pictures. Then with 50
 pictures and 50 more: of one class only, or of all classes but that one. Each is done with three seeds,
 which change the scenes, the network's start and the order. How much a pixel of each class counts is the same
 for all sets of a seed: taken from each set, more rockets would also be worth less.
@@ -35,16 +35,16 @@ class Plan:
         counts: how many pictures.
         base: how many the kinds are added to; `counts` holds it, and twice as many.
         asked: the class whose samples are added or left out.
-        steps: of training, of 8 pictures each, the same for all.
+        steps: of training, of 16 pictures each, the same for all.
         tested: scenes of the test split, with other backgrounds, to judge by.
     """
 
-    counts: tuple[int, ...] = (10, 25, 50, 100)
+    counts: tuple[int, ...] = (10, 25, 50, 100, 200)
     base: int = 50
     asked: str = "rocket"
-    steps: int = 120
+    steps: int = 200
     seeds: tuple[int, ...] = (0, 1, 2)
-    tested: int = 100
+    tested: int = 200
     size: int = 96
 
 
@@ -77,7 +77,7 @@ def train(pair: Pair, weights: np.ndarray, steps: int, seed: int) -> Any:
     """An FCN-8s, trained at once, above the course's convolutions, which stay as they are."""
     runtime.start(seed)
     model = built()
-    quick.learn(model, quick.prepare(model, *pair), steps, weights=weights, batch=8, seed=seed)
+    quick.learn(model, quick.prepare(model, *pair), steps, weights=weights, seed=seed)
     return model
 
 
