@@ -43,10 +43,12 @@ def solved() -> dict[str, str]:
 def note(id: str) -> None:
     """Note that an exercise ("03.2") is solved. Never raises: a full disk must not disturb a check."""
     with contextlib.suppress(Exception):
-        place, before = path(), solved()
-        if place is None or id in before:
+        place = path()
+        if place is None or id in solved():
             return
-        now = datetime.now().isoformat(timespec="minutes")
-        with files.replacing(place, text=True) as out:
-            json.dump({"solved": dict(sorted({**before, id: now}.items()))}, out, indent=1)
-            out.write("\n")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with files.lock(place.with_name(f".{place.name}.lock")):  # two notebooks may be open
+            found = {**solved(), id: datetime.now().isoformat(timespec="minutes")}
+            with files.replacing(place, text=True) as out:
+                json.dump({"solved": dict(sorted(found.items()))}, out, indent=1)
+                out.write("\n")

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from course_utils import runtime
+from course_utils import files, runtime
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "opencv-python-headless", "scikit-learn")
@@ -268,6 +268,8 @@ def _replace_folder(target: Path, fill: Callable[[Path], None]) -> None:
         if target.exists():
             target.rename(old)
         beside.rename(target)
+    except OSError as error:
+        raise files.could_not_write(target, error) from error
     finally:
         if old.exists() and not target.exists():
             old.rename(target)

@@ -14,13 +14,16 @@ import contextlib
 import hashlib
 import http.server
 import io
+import multiprocessing
 import os
 import re
 import resource
+import signal
 import sys
 import tempfile
 import threading
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,10 +32,11 @@ from typing import Any
 
 import numpy as np
 
-from course_utils import files, runs
+from course_utils import files, runs, runtime
 from course_utils.downloads import assets, fetching
 from course_utils.networks import weight_files
-from course_utils.pictures import images
+from course_utils.pictures import images, video
+from course_utils.training import fit
 
 CONTENT = hashlib.sha256(b"a file").digest() * 6_000  # 192,000 bytes
 HALF = len(CONTENT) // 2
@@ -123,10 +127,18 @@ def _weights(path: Path, content: bytes) -> None:
     weight_files.save(path, {"layer_kernel": np.frombuffer(content, np.uint8).astype(np.float32)})
 
 
+def _film(path: Path, content: bytes) -> None:
+    frames = np.frombuffer(content, np.uint8)[: 40 * 32 * 48 * 3].reshape(40, 32, 48, 3)
+    with video.Writer(path, (32, 48), 25) as film:
+        for frame in frames:
+            film.write(frame)
+
+
 WAYS: dict[str, tuple[str, Callable[[Path, bytes], None]]] = {
     "file": ("a.bin", _whole),
     "picture": ("a.png", _picture),
     "weights": ("a.npz", _weights),
+    "film": ("a.avi", _film),
 }
 
 
@@ -234,8 +246,92 @@ def writing(folder: Path, name: str, write: Callable[[Path, bytes], None]) -> _C
         if place.parent == gone:
             gone.rmdir()  # it vanishes; the course makes it again
         _trial(counts, lambda: write(place, new), place, good)  # noqa: B023
-    counts["half_written"] += sum(1 for left in folder.glob(".*.part"))
+    counts["half_written"] += sum(1 for left in folder.glob(".*.part*"))
     return counts
+
+
+# --- a training that is killed ---------------------------------------------------------------------------
+
+EPOCHS = 300
+
+
+def small_run(out: Path, told: Any = None) -> None:
+    """A training of epochs so short that what happens to it often falls into the writing."""
+    runtime.start(0)
+    keras = runtime.load_keras()
+    layers = [keras.layers.Dense(16, "relu"), keras.layers.Dropout(0.2), keras.layers.Dense(4)]
+    model = keras.Sequential([keras.Input((8,)), *layers])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"])
+
+    def batches(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        rng = np.random.default_rng([0, epoch])
+        for _ in range(2):
+            yield rng.normal(size=(8, 8)).astype(np.float32), rng.integers(0, 4, 8)
+
+    say = told.send if told else lambda line: None
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        fit(model, batches, steps=2, epochs=EPOCHS, out=out, rate=lambda _: 1e-3, settings={},
+            best="accuracy", resume=True, say=say)  # fmt: skip
+
+
+def _left(out: Path) -> dict[str, Any]:
+    """Everything that a run has kept, but for the seconds; raises where a file is not whole."""
+    found: dict[str, Any] = {}
+    for path in sorted((out / "state").glob("*.npz")):
+        with np.load(path) as saved:
+            found |= {f"{path.name} {key}": saved[key].tobytes() for key in saved.files if key != "state"}
+    history = runs.read_history(out / "history.csv")
+    return found | {key: column.tobytes() for key, column in history.items() if key != "seconds"}
+
+
+def training(folder: Path, kills: int = POINTS, seed: int = 0) -> dict[str, int]:
+    """Killed at random moments, or Ctrl-C twice in a row, and resumed: does it end with the same bits?
+
+    Each run is a copy (fork) of this process, which has loaded Keras and computed nothing.
+    """
+    import keras  # noqa: F401
+
+    counts, rng, context = _Counts(), np.random.default_rng(seed), multiprocessing.get_context("fork")
+    whole, out = folder / "whole", folder / "out"
+    undisturbed = context.Process(target=small_run, args=(whole,))
+    undisturbed.start()
+    undisturbed.join()
+    while counts["trials"] < kills:
+        here, there = context.Pipe(duplex=False)
+        run = context.Process(target=small_run, args=(out, there))
+        run.start()
+        here.recv()  # it has begun
+        run.join(float(rng.uniform(0, 0.5)))
+        if not run.is_alive():
+            break
+        counts["trials"] += 1
+        _stop(run, twice=counts["trials"] % 4 == 0)
+        counts["interrupted"] += 1
+        counts["tracebacks"] += run.exitcode not in (0, -signal.SIGKILL)
+        counts["lost"] += not (out / "history.csv").is_file()
+        try:
+            _left(out)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            counts["half_written"] += 1
+    last = context.Process(target=small_run, args=(out,))
+    last.start()
+    last.join()
+    counts["done"] += last.exitcode == 0
+    return counts.told() | {"other_bits": int(_left(whole) != _left(out))}
+
+
+def _stop(run: Any, twice: bool) -> None:
+    """Kill a process; or press Ctrl-C, and once more at once."""
+    if twice:
+        for _ in range(2):
+            os.kill(run.pid, signal.SIGINT)
+            time.sleep(0.001)
+        run.join(20)
+    if run.is_alive():
+        run.kill()
+        run.join()
 
 
 def campaign() -> dict[str, dict[str, int]]:
@@ -244,7 +340,8 @@ def campaign() -> dict[str, dict[str, int]]:
         folder = Path(made)
         os.environ |= {"COURSE_UTILS_CACHE": str(folder / "cache"), "NO_PROXY": "127.0.0.1"}
         assets.PAUSE = 0
-        found = {"download": downloads(folder).told()}
+        found = {"training": training(folder / "training")}
+        found["download"] = downloads(folder).told()
         for name, (file, write) in WAYS.items():
             (folder / name).mkdir()
             found[name] = writing(folder / name, file, write).told()

@@ -26,6 +26,7 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
+from course_utils import files
 from course_utils.cli import fetch as fetch_command
 from course_utils.downloads import archives, assets
 from course_utils.downloads import fetching as downloads
@@ -461,10 +462,10 @@ def test_two_processes_at_once_download_once(thing: Thing, cache: Path) -> None:
 
 def test_the_lock_excludes_and_says_so(tmp_path: Path) -> None:
     told, order = [], []
-    with downloads.lock(tmp_path / ".lock"):
+    with files.lock(tmp_path / ".lock"):
 
         def second() -> None:
-            with downloads.lock(tmp_path / ".lock", lambda: told.append("waiting")):
+            with files.lock(tmp_path / ".lock", lambda: told.append("waiting")):
                 order.append("second")
 
         thread = threading.Thread(target=second)

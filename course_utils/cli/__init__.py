@@ -70,12 +70,16 @@ def _only_in_a_checkout(name: str) -> None:
         )
 
 
+TOLD = (ValueError, OSError, ModuleNotFoundError, FloatingPointError, MemoryError)
+"""Errors whose text says all that a reader needs."""
+
+
 def main() -> None:
     """Run the `course` command; an error is told in one line, with COURSE_TRACEBACK=1 in full."""
     _say_it_anyway()
     try:
         build()()
-    except (ValueError, OSError, ModuleNotFoundError) as error:
+    except TOLD as error:
         if os.environ.get("COURSE_TRACEBACK"):
             raise
         print(f"course: {_told(error)}", file=sys.stderr)
@@ -104,6 +108,8 @@ def _say_it_anyway() -> None:
 
 def _told(error: Exception) -> str:
     """An error's text, without the system's number of it."""
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory ({error}): close other programs, or take smaller pictures"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)

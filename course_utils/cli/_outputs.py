@@ -20,6 +20,7 @@ Overwrite = Annotated[
 ]
 LONGEST = 240  # bytes of a file's name; Linux and Windows end at 255, and a part file needs some of them
 LEAST_FREE_MB = 20
+RUN_FILES = ("weights.npz", "card.json", "history.csv", "best.npz")  # what a training leaves in its folder
 
 
 def file(
@@ -93,6 +94,24 @@ def stems(pictures: Sequence[str]) -> list[str]:
     if twice:
         raise ValueError(f"several pictures are called {twice[0]}: their answers would overwrite each other")
     return found
+
+
+def run(out: Path) -> Path:
+    """Check the folder of a training; returns its path without `~`.
+
+    Raises:
+        OSError: it is a file, can't be written or is full; or it holds files that no training has left there.
+    """
+    target = out.expanduser()
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(f"--out {out} is a file; give the name of a folder")
+    _roomy(target, "--out", out)
+    for name in () if (target / "state").is_dir() else RUN_FILES:
+        if (target / name).exists():
+            raise FileExistsError(
+                f"--out {out}: {name} is there already, and no training has left it; choose another folder"
+            )
+    return target
 
 
 def _roomy(place: Path, option: str, out: Path) -> None:

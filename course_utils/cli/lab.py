@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import shutil
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -14,10 +15,12 @@ from typing import Annotated
 
 import typer
 
+from course_utils import files
 from course_utils.cli import _notebooks
 
 MY = _notebooks.ROOT / "my"
 OLD = "old"  # the folder, beside the copies, of what was put away
+LOCK = ".lock"  # held while copies are made or put away
 STARTED = ".started.json"  # name of a notebook -> what the course's version was when it was copied
 SETTINGS = (
     "--LabApp.news_url=None",  # no pop-up over the first text, and no question to a server
@@ -75,30 +78,52 @@ def reset(
     """Begin a notebook again: your copy goes to my/old/DATE/, and a fresh one takes its place."""
     sources = _notebooks.find(notebooks)
     names = [source.name for source in sources]
-    if next_group and folder.is_dir():
-        names = sorted(path.name for path in folder.iterdir() if path.name not in (OLD, STARTED))
-    away = [folder / name for name in names if (folder / name).exists()]
-    if away:
-        place = put_away(away, folder / OLD)
-        typer.echo(f"{len(away)} put away in {place}")
-    copy(sources, folder)
+    with _alone(folder):
+        if next_group:
+            names = sorted(path.name for path in folder.iterdir() if path.name not in (OLD, STARTED, LOCK))
+        away = [folder / name for name in names if (folder / name).exists()]
+        if away:
+            place = put_away(away, folder / OLD)
+            typer.echo(f"{len(away)} put away in {place}")
+        _copy(sources, folder)
     typer.echo(f"fresh in {folder}: {', '.join(source.stem for source in sources)}")
 
 
 def copy(sources: list[Path], folder: Path) -> list[str]:
-    """Copy those notebooks that aren't there yet; returns their names."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Copy those notebooks that aren't there yet; returns their names.
+
+    Raises:
+        OSError: the folder can't be written, or the disk is full; what was there before is kept.
+    """
+    with _alone(folder):
+        return _copy(sources, folder)
+
+
+def _copy(sources: list[Path], folder: Path) -> list[str]:
     started, new = _started(folder), []
     for source in sources:
         if not (folder / source.name).exists():
-            beside = folder / f".{source.name}.part"
-            shutil.copyfile(source, beside)
-            beside.rename(folder / source.name)
+            with files.replacing(folder / source.name) as out:
+                out.write(source.read_bytes())
             started[source.name] = version(source)
             new.append(source.name)
     if new:
-        (folder / STARTED).write_text(json.dumps(started, indent=1), encoding="utf-8")
+        with files.replacing(folder / STARTED, text=True) as out:
+            out.write(json.dumps(started, indent=1))
     return new
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Make the folder, and let one command at a time change what is in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with files.lock(folder / LOCK):
+            yield
+    except PermissionError as error:
+        raise PermissionError(
+            error.errno, f"{folder} can't be written to: choose another place with --folder"
+        ) from error
 
 
 def outdated(folder: Path) -> list[str]:

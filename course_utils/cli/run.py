@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from course_utils import files
 from course_utils.cli import _notebooks
 
 MATHJAX = _notebooks.ROOT / "docs" / "static" / "mathjax" / "tex-svg.js"
@@ -76,8 +77,8 @@ def write_html(notebook: Any, path: Path) -> Path:
 
     body, _ = HTMLExporter().from_notebook_node(notebook, resources={"metadata": {"name": path.stem}})
     body = _offline(with_alt_text(body, notebook))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(body, encoding="utf-8")
+    with files.replacing(path, text=True) as file:
+        file.write(body)
     return path
 
 

@@ -271,16 +271,28 @@ def run(
     ] = False,
 ) -> None:
     """Run a trainer; say what came out, or how to go on."""
-    card = trainer.run(out, minutes=minutes, resume=resume, ship=ship)
+    try:
+        card = trainer.run(out, minutes=minutes, resume=resume, ship=ship)
+    except KeyboardInterrupt:
+        typer.echo(_stopped(out))
+        raise typer.Exit(130) from None
     if not trainer.devices.writes:
         typer.echo(f"Host 0 has written what came out to its {out}.")
     elif card is None:
-        typer.echo(f"Stopped early. The same command with --resume goes on from {out / 'state'}.")
+        typer.echo(_stopped(out))
     else:
         typer.echo(f"{out / 'weights.npz'}  {card['megabytes']} MB  SHA-256 {card['sha256'][:16]}…")
         for name, value in card["metrics"].items():
             if isinstance(value, float):
                 typer.echo(f"{name:>28}  {value:.3f}")
+
+
+def _stopped(out: Path) -> str:
+    """What there is after a run that was stopped."""
+    kept = [path for path in (out / "state").glob("*") if not path.name.startswith(".")]
+    if kept:
+        return f"Stopped early. The same command with --resume goes on from {out / 'state'}."
+    return "Stopped before anything was kept: the same command begins anew."
 
 
 class Commands(typer.core.TyperGroup):
@@ -302,6 +314,7 @@ def _command(name: str) -> Any:
 
     def command(context: typer.Context, **given: Any) -> None:
         how = {each.name: given.pop(each.name) for each in ways}
+        how["out"] = _outputs.run(how["out"])
         typed_ones = {key for key in given if "DEFAULT" not in str(context.get_parameter_source(key))}
         settings = _recipe_options.settings(recipe, given, typed_ones)
         with _notes():

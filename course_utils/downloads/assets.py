@@ -261,7 +261,7 @@ def _working_folder(asset: Asset) -> Iterator[Path]:
 
     try:
         staging.parent.mkdir(parents=True, exist_ok=True)
-        with downloads.lock(staging.parent / ".lock", waiting):
+        with files.lock(staging.parent / ".lock", waiting):
             staging.mkdir(exist_ok=True)
             for left in staging.glob("*"):
                 if left.suffix != ".part":  # of a process that was killed

@@ -1,18 +1,14 @@
-"""One address, one file: a download that goes on where it stopped, and a lock for two at once.
+"""One address, one file: a download that goes on where it stopped.
 
 `assets` decides what to fetch from where, and checks what came.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import re
 import ssl
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -147,57 +143,3 @@ def _innermost(error: BaseException) -> str:
     while (below := error.__cause__ or error.__context__) is not None:
         error = below
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-@contextlib.contextmanager
-def lock(path: Path, on_wait: Any = None) -> Iterator[None]:
-    """Hold a lock file, against other processes and threads; the system releases it when one is killed.
-
-    Args:
-        path: the lock file; it stays, empty.
-        on_wait: called once when somebody else holds it.
-
-    Raises:
-        OSError: the file can't be made.
-    """
-    with path.open("a+b") as file:
-        waited = False
-        while not _take(file):
-            if not waited and on_wait is not None:
-                on_wait()
-            waited = True
-            time.sleep(0.1)
-        try:
-            yield
-        finally:
-            _release(file)
-
-
-def _take(file: Any) -> bool:
-    """Try to take the lock. On a file system without locks there is nothing to wait for."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
-    return True
-
-
-def _release(file: Any) -> None:
-    with contextlib.suppress(OSError):
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_UN)

@@ -474,11 +474,8 @@ def save(path: str | os.PathLike[str], image: np.ndarray, *, quality: int = 92) 
     options: dict[str, Any] = {} if kind == "PNG" else {"quality": quality}
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, kind, exif=mark(), **options)
-    try:
-        with files.replacing(path) as file:
-            file.write(buffer.getvalue())
-    except OSError as error:
-        raise OSError(error.errno, f"can't save {path} ({error.strerror}): choose another folder") from error
+    with files.replacing(path) as file:
+        file.write(buffer.getvalue())
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from course_utils import runtime
+from course_utils import files, runtime
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".webm": "VP80", ".mkv": "FFV1", ".mov": "mp4v"}
 """What is written for each suffix: codecs that every build of OpenCV's packages carries."""
@@ -107,7 +108,7 @@ class Writer:
 
     Raises:
         ValueError: another suffix, or this OpenCV has no codec for it.
-        OSError: the folder can't be made.
+        OSError: the folder can't be made; at the end, the disk is full.
     """
 
     def __init__(self, path: str | Path, size: tuple[int, int], rate: float) -> None:
@@ -152,9 +153,24 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.out.release()
-        if kind is None and self.written and self.part.is_file():
-            self.part.replace(self.path)
-        self.part.unlink(missing_ok=True)
+        try:
+            if kind is None and self.written:
+                self._is_whole()
+                self.part.replace(self.path)
+        finally:
+            self.part.unlink(missing_ok=True)
+
+    def _is_whole(self) -> None:
+        """Raise where not every frame is there: OpenCV goes on without a word when the disk is full."""
+        with runtime.quiet_stderr():
+            film = cv2.VideoCapture(str(self.part))
+            known, found = film.get(cv2.CAP_PROP_FRAME_COUNT), 0
+            while film.grab():
+                found += 1
+            film.release()
+        if found != self.written or known <= 0:
+            error = OSError(errno.ENOSPC, f"{found} of {self.written} frames were taken, the disk seems full")
+            raise files.could_not_write(self.path, error)
 
 
 def check(path: str | Path, size: tuple[int, int], rate: float) -> None:

@@ -347,10 +347,9 @@ class AllCnn(training.Trainer[Recipe]):
         if self.recipe.hold_out:
             part, held = ("validation", self.pictures.validation)
         found = measure(model, *held, self.prepare)
-        if self.save:  # whole or not there
-            beside = self.save.with_name(f".part-{self.save.name}")
-            model.save(beside)
-            beside.replace(self.save)
+        if self.save:
+            with files.beside(self.save, self.save.suffix) as part:
+                model.save(part)
         metrics = {f"{part}_accuracy": found.pop("accuracy"), **found}
         return training.Judgement(metrics, {"majority_class": 0.1}, self.card())
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,27 @@ from course_utils import files
 
 if TYPE_CHECKING:
     import keras
+
+
+@contextlib.contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Hold the folder of a run, so that no second one writes into it.
+
+    Raises:
+        OSError: another run holds it, or it can't be made.
+    """
+
+    def refuse() -> None:
+        raise BlockingIOError(
+            f"another training is writing into {out}: wait until it ends, or choose another --out folder"
+        )
+
+    try:
+        (out / "state").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise files.could_not_write(out, error) from error
+    with files.lock(out / "state" / ".lock", refuse):
+        yield
 
 
 @dataclass

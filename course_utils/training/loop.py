@@ -25,6 +25,8 @@ from course_utils.training.devices import Devices, Step
 if TYPE_CHECKING:
     import keras
 
+NOTHING_YET = "a state is kept at the end of each epoch, so there is none yet"
+
 Batch = tuple[np.ndarray, Any]
 """Inputs and targets of one step."""
 
@@ -199,7 +201,8 @@ def fit(
             if minutes is not None and (time.monotonic() - began) / 60 >= minutes:
                 break
     except KeyboardInterrupt:
-        say(f"Stopped in epoch {progress.epoch + 1}; {checkpoint} holds the end of epoch {progress.epoch}.")
+        what = f"{checkpoint} holds the end of epoch {progress.epoch}" if progress.epoch else NOTHING_YET
+        say(f"Stopped in epoch {progress.epoch + 1}; {what}.")
     progress.finished = progress.epoch >= epochs
     return progress
 

@@ -26,7 +26,7 @@ from PIL import Image
 from course_utils import files, runs, runtime
 from course_utils.networks import gradients, heads, pretrained, vgg16, weight_files
 from course_utils.pictures import images
-from course_utils.training import shipping
+from course_utils.training import checkpoints, shipping
 from course_utils.training.devices import Devices
 from course_utils.training.trainer import changed
 
@@ -478,6 +478,12 @@ class Names:
         """
         if self.recipe.precision == "auto":
             self.recipe = replace(self.recipe, precision=runtime.best_precision())
+        with checkpoints.alone(Path(out)):
+            return self._run(Path(out), minutes, ship, say)
+
+    def _run(
+        self, out: Path, minutes: float | None, ship: bool, say: Callable[[str], None]
+    ) -> dict[str, Any]:
         recipe, began = self.recipe, time.monotonic()
         runtime.start(recipe.seed, recipe.precision)
         photographs = read(self.data)
@@ -485,7 +491,7 @@ class Names:
         trunk = _trunk(recipe)
         networks = {"features": averages(trunk), "teacher": teacher_of(self.teacher)}
         until = None if minutes is None else began + 60 * minutes
-        crops, state = plan(counts, recipe.seed)[: recipe.crops], Path(out) / "state"
+        crops, state = plan(counts, recipe.seed)[: recipe.crops], out / "state"
         known = look(photographs, crops, networks, state, until=until, say=say)
         masks = held_out(photographs, recipe.seed)
         kept = np.array([bool(masks[crop.folder][crop.picture]) for crop in known.crops])
@@ -498,7 +504,7 @@ class Names:
         weights = {"predictions_kernel": kernel / scale, "predictions_bias": bias / scale}
         facts = {"crops": len(known.crops), "pictures": counts}
         done = (time.monotonic() - began) / 60
-        return self._finish(Path(out), weights, metrics, _baselines(photographs, views), facts, done, ship)
+        return self._finish(out, weights, metrics, _baselines(photographs, views), facts, done, ship)
 
     def _finish(
         self,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import segmentation, training
+from course_utils import files, segmentation, training
 from course_utils.networks import fcn, fcn_head, gradients, heads, pretrained, weight_files
 from course_utils.pictures import images
 from course_utils.segmentation import answers
@@ -134,20 +134,21 @@ class Streets(training.Trainer[Recipe]):
     def _compute(self, paths: list[Path], last: Path, pair: pictures.Pair, number: int) -> None:
         """Write the maps; the labels last, so that they are there only when all is."""
         model, (x, y) = fcn_head.reduction(self.components), pair
-        files: list[np.ndarray] = []
+        opened: list[np.ndarray] = []
         labels: list[np.ndarray] = []
         for i in range(len(x)):
             seen, mask = self.view(x[i], y[i], number, i)
             labels.append(mask)
             maps = gradients.forward(model, images.preprocess(seen)[None])
-            if not files:
-                files = [
+            if not opened:
+                opened = [
                     _opened(path, (len(x), *each.shape[1:])) for path, each in zip(paths, maps, strict=True)
                 ]
-            for file, each in zip(files, maps, strict=True):
-                file[i] = each[0]
-        del files
-        np.save(last, np.stack(labels))
+            for whole, each in zip(opened, maps, strict=True):
+                whole[i] = each[0]
+        del opened
+        with files.replacing(last) as file:
+            np.save(file, np.stack(labels))
 
     def view(self, image: np.ndarray, mask: np.ndarray, number: int, i: int) -> pictures.Pair:
         """Picture i enlarged, in pass 0 as it is; and its labels at the places of the finest maps."""

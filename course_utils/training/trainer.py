@@ -16,6 +16,7 @@ A recipe is a `Recipe` with the settings of its own; a trainer says what is part
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import shutil
@@ -39,6 +40,7 @@ import numpy as np
 
 from course_utils import files, runs, runtime
 from course_utils.networks import weight_files
+from course_utils.training import checkpoints
 from course_utils.training.devices import Devices
 from course_utils.training.loop import Batches, fit, one_cycle
 
@@ -172,29 +174,31 @@ class Trainer(ABC, Generic[R]):
 
         Raises:
             ValueError: there is nothing to train on; see `fit`; with `ship`, too large a file.
+            OSError: another run is writing into `out`, or it can't be written.
         """
         self.start()
-        self.load()
-        with self.devices.scope():
-            model = self.build()
-        progress = fit(
-            model,
-            self.batches(),
-            steps=self.steps(),
-            epochs=self.recipe.epochs,
-            out=out,
-            rate=self.rate(),
-            settings=self.settings(),
-            validate=self.validate,
-            best=self.best,
-            devices=self.devices,
-            resume=resume,
-            minutes=minutes,
-            say=say,
-        )
-        if not (progress.finished and self.devices.writes):
-            return None
-        return self.finish(Path(out), self.weights(model), progress.minutes, ship)
+        with checkpoints.alone(Path(out)) if self.devices.writes else contextlib.nullcontext():
+            self.load()
+            with self.devices.scope():
+                model = self.build()
+            progress = fit(
+                model,
+                self.batches(),
+                steps=self.steps(),
+                epochs=self.recipe.epochs,
+                out=out,
+                rate=self.rate(),
+                settings=self.settings(),
+                validate=self.validate,
+                best=self.best,
+                devices=self.devices,
+                resume=resume,
+                minutes=minutes,
+                say=say,
+            )
+            if not (progress.finished and self.devices.writes):
+                return None
+            return self.finish(Path(out), self.weights(model), progress.minutes, ship)
 
     def start(self) -> None:
         """Start the framework with the recipe's seed and precision."""

@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
-from course_utils.cli import _notebooks, _outputs
+from course_utils import cli
+from course_utils.cli import _notebooks, _outputs, train
 from course_utils.pictures import images
 from course_utils.segmentation import write_mask
 
@@ -109,3 +112,55 @@ def test_old_terminals_get_an_answer(encoding: str) -> None:
         )
         assert found.returncode == 0, found.stderr.decode(encoding)
         assert found.stdout
+
+
+def test_a_training_is_refused_before_it_reads_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "weights.npz").write_text("of somebody else")
+
+    def prepare(recipe: Any) -> Any:
+        raise AssertionError("it has begun to work")
+
+    monkeypatch.setitem(train.COMMANDS, "fcn", (prepare, "fcn"))
+    for out, error, words in (
+        (tmp_path / "file", NotADirectoryError, "is a file"),
+        (tmp_path / "file" / "run", NotADirectoryError, "is a file, not a folder"),
+        (own, FileExistsError, "no training has left it; choose another folder"),
+        (tmp_path / "new", AssertionError, "begun to work"),
+    ):
+        done = CliRunner().invoke(cli.build(), ["train", "fcn", "--out", str(out)])
+        assert isinstance(done.exception, error) and words in str(done.exception)
+    (own / "state").mkdir()  # one of ours
+    assert _outputs.run(own) == own
+
+
+def test_what_a_stopped_training_has_left_is_said(tmp_path: Path) -> None:
+    assert "begins anew" in train._stopped(tmp_path)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / ".lock").touch()
+    assert "begins anew" in train._stopped(tmp_path)
+    (tmp_path / "state" / "checkpoint.npz").touch()
+    assert "--resume goes on" in train._stopped(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (FloatingPointError("the loss became nan"), "the loss became nan"),
+        (MemoryError("2 GB"), "there is not enough memory (2 GB)"),
+    ],
+)
+def test_more_errors_are_told_in_one_line(
+    error: Exception, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "build", lambda: fails)
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 1 and capsys.readouterr().err.startswith(f"course: {told}")

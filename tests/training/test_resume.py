@@ -19,7 +19,7 @@ import small_run
 
 from course_utils import training
 from course_utils.datasets import cifar10
-from course_utils.training import checkpoints
+from course_utils.training import checkpoints, loop
 
 SCRIPT = Path(small_run.__file__)
 
@@ -81,6 +81,18 @@ def test_killed_at_several_points_and_resumed_is_the_same_run(whole, tmp_path):
     assert printed.endswith("not finished\n")
     assert ended(started(tmp_path)).endswith("\nfinished\n")
     assert_same_run(whole, tmp_path)
+
+
+def test_ctrl_c_in_the_first_epoch_says_what_there_is(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    lines: list[str] = []
+    with monkeypatch.context() as changed:
+        changed.setattr(loop, "run_epoch", interrupted)
+        _, progress = small_run.run(tmp_path, say=lines.append)
+    assert not progress.finished and not (tmp_path / "state").exists()
+    assert lines == [f"Stopped in epoch 1; {loop.NOTHING_YET}."]
 
 
 @pytest.mark.slow

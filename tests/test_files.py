@@ -1,0 +1,144 @@
+"""Files that are whole or not there, and two of everything at once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from course_utils import files, progress
+from course_utils.cli import _notebooks, lab
+from course_utils.pictures import video
+from course_utils.training import checkpoints
+
+
+def at_once(*tasks: Callable[[], Any]) -> list[BaseException]:
+    """Run tasks in threads; returns what they raised."""
+    raised: list[BaseException] = []
+    start = threading.Barrier(len(tasks))
+
+    def guarded(task: Callable[[], Any]) -> None:
+        start.wait()
+        try:
+            task()
+        except BaseException as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(task,)) for task in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Three notebooks, and a course that has no others."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    monkeypatch.setattr(_notebooks, "FOLDER", folder)
+    for number in range(3):
+        (folder / f"0{number}_name.ipynb").write_text('{"cells": []}')
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("number", "step"), [(errno.ENOSPC, "make room"), (errno.EACCES, "choose another folder")]
+)
+def test_what_cannot_be_written_is_named_with_the_next_step(tmp_path: Path, number: int, step: str) -> None:
+    path = tmp_path / "a.bin"
+    path.write_text("old")
+    with pytest.raises(OSError, match=rf"could not write .*a\.bin: .*\. What was there .* kept; {step}$"):
+        with files.replacing(path) as file:
+            file.write(b"new")
+            raise OSError(number, os.strerror(number))
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_somebody_else_writes_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.keras"
+    with files.beside(path, ".keras") as part:
+        assert part.suffix == ".keras" and part != path
+        part.write_text("whole")
+    with pytest.raises(RuntimeError), files.beside(path, ".keras") as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "whole" and list(path.parent.iterdir()) == [path]
+
+
+def test_two_trainings_in_one_folder(tmp_path: Path) -> None:
+    with (
+        checkpoints.alone(tmp_path),
+        pytest.raises(OSError, match="another training is writing into .*another --out folder"),
+        checkpoints.alone(tmp_path),
+    ):
+        pass
+    with checkpoints.alone(tmp_path):  # free again
+        pass
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(OSError, match="could not write .*file.*another folder"),
+        checkpoints.alone(tmp_path / "file"),
+    ):
+        pass
+
+
+def test_two_labs_and_two_resets_at_once(tmp_path: Path, sources: list[Path]) -> None:
+    my = tmp_path / "my"
+    assert not at_once(*[lambda: lab.copy(sources, my)] * 4)
+    assert sorted(path.name for path in my.glob("*.ipynb")) == [path.name for path in sources]
+    assert set(lab._started(my)) == {path.name for path in sources}
+    (my / sources[0].name).write_text("mine")
+    assert not at_once(*[lambda: lab.reset(["all"], my)] * 3)
+    kept = [path.read_text() for path in (my / lab.OLD).rglob(sources[0].name)]
+    assert kept.count("mine") == 1 and len(kept) == 3
+    assert {path.name for path in my.glob("*.ipynb")} == {path.name for path in sources}
+
+
+def test_a_full_disk_while_notebooks_are_copied(
+    tmp_path: Path, sources: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    my, calls = tmp_path / "my", []
+
+    def fsync(number: int) -> None:
+        calls.append(number)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    with pytest.raises(OSError, match=r"could not write .*01_name\.ipynb: No space left.*make room"):
+        lab.copy(sources, my)
+    assert [path.name for path in my.glob("*.ipynb")] == [sources[0].name] and not list(my.glob("*.part"))
+    assert lab.copy(sources, my) == [path.name for path in sources[1:]]
+
+
+def test_exercises_solved_in_two_notebooks_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_PROGRESS", str(tmp_path / "new" / "progress.json"))
+    ids = [f"0{number}.1" for number in range(8)]
+    assert not at_once(*[lambda id=id: progress.note(id) for id in ids])
+    assert list(progress.solved()) == ids
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_a_film_that_lacks_a_frame_is_not_kept(tmp_path: Path, suffix: str) -> None:
+    """OpenCV goes on without a word when the disk is full."""
+    path, frame = tmp_path / f"a{suffix}", np.zeros((32, 48, 3), np.uint8)
+    for lost in (0, 1):
+        try:
+            with video.Writer(path, frame.shape[:2], 25) as film:
+                for _ in range(5):
+                    film.write(frame)
+                film.written += lost
+        except OSError as error:
+            assert lost and "5 of 6 frames" in str(error) and "make room" in str(error)
+        else:
+            assert not lost
+            before = path.read_bytes()
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
