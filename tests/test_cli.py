@@ -204,7 +204,8 @@ def test_copies_are_made_once_and_never_overwritten(house: Path) -> None:
     (mine / "01_bad.ipynb").unlink()
     assert lab.copy(_notebooks.find(), mine) == ["01_bad.ipynb"]
     assert (mine / "00_good.ipynb").read_text() == "what I wrote"
-    assert sorted(path.name for path in mine.iterdir()) == [lab.STARTED, "00_good.ipynb", "01_bad.ipynb"]
+    names = sorted(path.name for path in mine.iterdir())
+    assert names == [lab.LOCK, lab.STARTED, "00_good.ipynb", "01_bad.ipynb"]
 
 
 def test_reset_keeps_every_old_copy(house: Path) -> None:
@@ -226,6 +227,7 @@ def test_the_next_group_inherits_nothing(house: Path) -> None:
     (mine / "holiday.jpg").write_bytes(b"")
     assert course("reset", "all", "--next-group", "--folder", str(mine)).exit_code == 0
     assert sorted(path.name for path in mine.iterdir()) == [
+        lab.LOCK,
         lab.STARTED,
         "00_good.ipynb",
         "01_bad.ipynb",

@@ -55,10 +55,10 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def test_what_cannot_be_written_is_named_with_the_next_step(tmp_path: Path, number: int, step: str) -> None:
     path = tmp_path / "a.bin"
     path.write_text("old")
-    with pytest.raises(OSError, match=rf"could not write .*a\.bin: .*\. What was there .* kept; {step}$"):
-        with files.replacing(path) as file:
-            file.write(b"new")
-            raise OSError(number, os.strerror(number))
+    said = rf"could not write .*a\.bin: .*\. What was there .* kept; {step}$"
+    with pytest.raises(OSError, match=said), files.replacing(path) as file:
+        file.write(b"new")
+        raise OSError(number, os.strerror(number))
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
@@ -76,7 +76,7 @@ def test_a_file_that_somebody_else_writes_by_its_name(tmp_path: Path) -> None:
 def test_two_trainings_in_one_folder(tmp_path: Path) -> None:
     with (
         checkpoints.alone(tmp_path),
-        pytest.raises(OSError, match="another training is writing into .*another --out folder"),
+        pytest.raises(OSError, match=r"another training is writing into .*another --out folder"),
         checkpoints.alone(tmp_path),
     ):
         pass
@@ -84,7 +84,7 @@ def test_two_trainings_in_one_folder(tmp_path: Path) -> None:
         pass
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(OSError, match="could not write .*file.*another folder"),
+        pytest.raises(OSError, match=r"could not write .*file.*another folder"),
         checkpoints.alone(tmp_path / "file"),
     ):
         pass
