@@ -101,31 +101,34 @@ def _plain(model: keras.Model) -> Graph | None:
 def _expanded(model: keras.Model) -> Graph:
     """Every layer called once more, on the way noting what goes in and out; models inside are entered."""
     import keras
-    from keras import tree
 
-    steps: dict[str, Step] = {}
+    x = keras.Input(batch_shape=model.input_shape)
+    first = x._keras_history.operation
+    walk = _Walk({first.name: Step(first, (), x)})
+    walk.through(model, x)
+    return Graph(x, walk.steps)
 
-    def call(operation: Any, *arguments: Any, **options: Any) -> Any:
-        if isinstance(operation, keras.Model):
-            return walk(operation, arguments[0])
-        output = operation(*arguments, **options)
-        before = tuple(t for t in tree.flatten((arguments, options)) if isinstance(t, keras.KerasTensor))
-        name = operation.name
-        while name in steps:  # two models inside have a layer of this name
-            name = f"{name}_again"
-        steps[name] = Step(operation, before, tree.flatten(output)[0])
-        return output
 
-    def walk(inner: keras.Model, x: Any) -> Any:
+@dataclass
+class _Walk:
+    """A walk through a model, which notes its steps."""
+
+    steps: dict[str, Step]
+
+    def through(self, inner: keras.Model, x: Any) -> Any:
+        """Call all layers of a model, in their order; returns what comes out."""
+        import keras
+        from keras import tree
+
         _check(inner)
         if isinstance(inner, keras.Sequential):
             for layer in inner.layers:
-                x = call(layer, x)
+                x = self.call(layer, x)
             return x
         last, found = inner.outputs[0]._keras_history.operation, [x]
 
         def noted(operation: Any, *arguments: Any, **options: Any) -> Any:
-            output = call(operation, *arguments, **options)
+            output = self.call(operation, *arguments, **options)
             if operation is last:
                 found.append(tree.flatten(output)[0])
             return output
@@ -138,8 +141,17 @@ def _expanded(model: keras.Model) -> Graph:
         )
         return found[-1]
 
-    x = keras.Input(batch_shape=model.input_shape)
-    first = x._keras_history.operation
-    steps[first.name] = Step(first, (), x)
-    walk(model, x)
-    return Graph(x, steps)
+    def call(self, operation: Any, *arguments: Any, **options: Any) -> Any:
+        """Call a layer and note it, or walk through a model."""
+        import keras
+        from keras import tree
+
+        if isinstance(operation, keras.Model):
+            return self.through(operation, arguments[0])
+        output = operation(*arguments, **options)
+        before = tuple(t for t in tree.flatten((arguments, options)) if isinstance(t, keras.KerasTensor))
+        name = operation.name
+        while name in self.steps:  # two models inside have a layer of this name
+            name = f"{name}_again"
+        self.steps[name] = Step(operation, before, tree.flatten(output)[0])
+        return output

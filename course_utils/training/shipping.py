@@ -15,6 +15,8 @@ from course_utils.networks import weight_files
 
 LARGEST_MB = 8.0
 """What ships stays below this, so that a clone stays small."""
+FACTS = ("command", "seed", "device", "precision", "minutes", "backend", "commit", "metrics", "baselines")
+"""What a card repeats of the record."""
 
 
 def finish(
@@ -43,20 +45,30 @@ def finish(
     Raises:
         ValueError: with `ship`, and the file is larger than what may ship.
     """
-    out = Path(out)
-    path = weight_files.save(out / "weights.npz", weights)
+    path = write(out, weights, ship=ship)
+    return describe(path, name, card=card, record=record, ship=ship)
+
+
+def write(
+    out: str | Path, weights: Mapping[str, np.ndarray], *, largest_mb: float = LARGEST_MB, ship: bool = False
+) -> Path:
+    """Write `out/weights.npz` in float16; returns its path. See `finish`."""
+    path = weight_files.save(Path(out) / "weights.npz", weights)
     megabytes = path.stat().st_size / 1e6
-    if ship and megabytes > LARGEST_MB:
-        raise ValueError(f"{path} has {megabytes:.1f} MB; at most {LARGEST_MB:g} MB ship")
+    if ship and megabytes > largest_mb:
+        raise ValueError(f"{path} has {megabytes:.1f} MB; at most {largest_mb:g} MB ship")
+    return path
+
+
+def describe(
+    path: Path, name: str, *, card: Mapping[str, Any], record: Mapping[str, Any], ship: bool = False
+) -> dict[str, Any]:
+    """Write the record of a run and the card of its weights, beside them; returns the card. See `finish`."""
+    out = path.parent
     run = runs.record(name, root=out / "runs", **record)
-    facts = {key: getattr(run, key) for key in ("command", "seed", "device", "precision", "minutes")}
-    facts |= {
-        "backend": run.backend,
-        "commit": run.commit,
-        "metrics": run.metrics,
-        "baselines": run.baselines,
-    }
-    full = {"name": name, **card, **facts, "sha256": runs.fingerprint(path), "megabytes": round(megabytes, 2)}
+    facts = {key: getattr(run, key) for key in FACTS}
+    facts |= {"sha256": runs.fingerprint(path), "megabytes": round(path.stat().st_size / 1e6, 2)}
+    full = {"name": name, **card, **facts}
     with files.replacing(out / "card.json", text=True) as file:
         file.write(json.dumps(full, indent=1, ensure_ascii=False) + "\n")
     if ship:

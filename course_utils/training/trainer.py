@@ -17,9 +17,7 @@ A recipe is a `Recipe` with the settings of its own; a trainer says what is part
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -38,9 +36,9 @@ from typing import (
 
 import numpy as np
 
-from course_utils import files, runs, runtime
+from course_utils import runtime
 from course_utils.networks import weight_files
-from course_utils.training import checkpoints
+from course_utils.training import checkpoints, shipping
 from course_utils.training.devices import Devices
 from course_utils.training.loop import Batches, fit, one_cycle
 
@@ -211,30 +209,20 @@ class Trainer(ABC, Generic[R]):
     ) -> dict[str, Any]:
         """Write the weights, judge them as they will be used, and write card and record; returns the card."""
         runtime.start(self.recipe.seed, "float32")
-        path = weight_files.save(out / "weights.npz", weights)
-        megabytes = path.stat().st_size / 1e6
-        if ship and megabytes > self.largest_mb:
-            raise ValueError(f"{path} has {megabytes:.1f} MB; at most {self.largest_mb:g} MB ship")
+        path = shipping.write(out, weights, largest_mb=self.largest_mb, ship=ship)
         judged = self.judge(path)
-        run = runs.record(
-            self.name,
-            command=self.typed(),
-            seed=self.recipe.seed,
-            precision=self.recipe.precision,
-            minutes=minutes,
-            data=self.data,
-            metrics=judged.metrics,
-            baselines=judged.baselines,
-            history=out / "history.csv",
-            root=out / "runs",
-        )
-        card = {"name": self.name, **judged.card, "recipe": asdict(self.recipe), **_facts(run)}
-        card |= {"sha256": runs.fingerprint(path), "megabytes": round(megabytes, 2)}
-        with files.replacing(out / "card.json", text=True) as file:
-            file.write(json.dumps(card, indent=1, ensure_ascii=False) + "\n")
-        if ship:
-            _ship(out, self.name)
-        return card
+        card = {**judged.card, "recipe": asdict(self.recipe)}
+        record = {
+            "command": self.typed(),
+            "seed": self.recipe.seed,
+            "precision": self.recipe.precision,
+            "minutes": minutes,
+            "data": self.data,
+            "metrics": judged.metrics,
+            "baselines": judged.baselines,
+            "history": out / "history.csv",
+        }
+        return shipping.describe(path, self.name, card=card, record=record, ship=ship)
 
     def typed(self) -> str:
         """What to type to do it again: the data, and the settings that differ from the defaults."""
@@ -264,19 +252,3 @@ def changed(recipe: Recipe, base: Recipe | None = None) -> list[str]:
 
 def _of_text(values: tuple[Any, ...]) -> bool:
     return all(isinstance(value, str) for value in values)
-
-
-def _facts(run: runs.Run) -> dict[str, Any]:
-    """What a card repeats of the record."""
-    names = ("command", "seed", "device", "precision", "minutes", "backend", "commit", "metrics", "baselines")
-    return {name: getattr(run, name) for name in names}
-
-
-def _ship(out: Path, name: str) -> None:
-    """Copy a finished run into `data/`."""
-    for made, shipped in (("weights.npz", f"{name}.npz"), ("card.json", f"{name}.json")):
-        with files.replacing(runtime.shipped(f"weights/{shipped}")) as file:
-            file.write((out / made).read_bytes())
-    target = runtime.shipped(f"runs/{name}")
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(out / "runs" / name, target)
