@@ -53,6 +53,7 @@ for recipe, more in (("blog", {}), ("clear", {"jitter": 0, "turn": 0.0})):
     found = filters.maximize(model, "block2_conv1", [0, 1], recipe=recipe, size=32, steps=3, **more)
     keep |= {f"filters {recipe}": found.images, f"climbed {recipe}": found.history}
 keep["class"] = filters.maximize(named, "predictions", [2], size=32, steps=2).images
+keep["field"] = filters.effective_field(model, "block2_conv1", 32, looks=4)
 keep["dream"] = filters.dream(model, picture, "block2_conv1", steps=2, octaves=2)
 
 settings = {"content_layers": ("block2_conv2",), "style_layers": ("block1_conv1", "block2_conv1")}
@@ -64,7 +65,7 @@ for optimizer in ("adam", "lbfgs"):
 x = images.preprocess(picture)[None]
 keep["grad_cam"] = attribution.grad_cam(named, x, "block3_conv3", 1)
 keep["gradient_map"] = attribution.gradient_map(named, x, 1)
-score = lambda batch: gradients.forward(named, images.preprocess(batch))[:, 1]
+score = lambda batch: gradients.forward(model, images.preprocess(batch)).mean((1, 2, 3))
 keep["occlusion"] = attribution.occlusion_map(score, picture, 24, 12)
 
 keras.utils.set_random_seed(0)

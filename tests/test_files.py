@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 from course_utils import files, progress
-from course_utils.cli import _notebooks, lab
+from course_utils.cli import _explorer, _notebooks, lab
 from course_utils.pictures import video
 from course_utils.training import checkpoints
 
@@ -142,3 +144,69 @@ def test_a_film_that_lacks_a_frame_is_not_kept(tmp_path: Path, suffix: str) -> N
             assert not lost
             before = path.read_bytes()
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_pages_of_the_explorer_are_whole_and_over_no_other_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = {"index.html": b"1 " + _explorer.TITLE, "a/b.bin": Path(__file__)}
+    _explorer.write(tmp_path, pages)
+    _explorer.write(tmp_path, pages | {"index.html": b"2 " + _explorer.TITLE})
+    assert (tmp_path / "index.html").read_bytes().startswith(b"2 ")
+
+    def full(path: Path, content: bytes) -> None:
+        path.open("wb").write(content[:1])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as changed:
+        changed.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match=r"could not write .*index\.html \(No space left.*make room"):
+            _explorer.write(tmp_path, pages)
+    assert (tmp_path / "index.html").read_bytes().startswith(b"2 ") and not list(tmp_path.glob(".*"))
+    (tmp_path / "index.html").write_text("my own page")
+    with pytest.raises(FileExistsError, match="another page"):
+        _explorer.write(tmp_path, pages)
+
+
+WRITERS = {
+    "files.py": "the one way to write",
+    "runs.py": "fills a folder that takes the place of the old one when it is complete",
+    "training/shipping.py": "copies a record that is whole, for maintainers",
+    "downloads/fetching.py": "a download that goes on where it stopped",
+    "downloads/assets.py": "a copy in the folder for unfinished things",
+    "downloads/archives.py": "unpacks into a folder that is renamed when it is complete",
+    "cli/_explorer.py": "runs before anything is installed, on the standard library alone",
+}
+CALLS = {
+    "write_text",
+    "write_bytes",
+    "copyfile",
+    "copytree",
+    "copy2",
+    "imwrite",
+    "tofile",
+    "savetxt",
+    "savefig",
+}
+
+
+def written_at(path: Path) -> list[str]:
+    """The calls in a module that write a file by themselves."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        words = [word for word in ast.walk(node) if isinstance(word, ast.Constant)]
+        modes = [word.value for word in words if re.fullmatch(r"[wax]b?\+?", str(word.value))]
+        if name in CALLS or (name == "open" and modes):
+            found.append(f"{path.name}:{node.lineno} {name}")
+    return found
+
+
+def test_every_file_is_written_through_files() -> None:
+    """So that what holds for it (whole or not there, a sentence on a full disk) holds for all commands."""
+    package = Path(files.__file__).parent
+    found = {path.relative_to(package).as_posix(): written_at(path) for path in package.rglob("*.py")}
+    assert not {name: calls for name, calls in found.items() if calls and name not in WRITERS}
+    assert found["runs.py"] and found["cli/_explorer.py"]  # the search finds what there is

@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+TITLE = b"<title>See what a network sees</title>"  # by which our page is known
 PORT = 8460
 PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLED = (PACKAGE / "_data").is_dir()
@@ -147,14 +148,27 @@ def add_weights(files: Files, path: Path) -> dict[str, Any]:
 
 
 def write(out: Path, files: Files) -> None:
-    """Write all files below a folder."""
+    """Write all files below a folder, each whole or not at all.
+
+    Raises:
+        OSError: there is another page in the folder, it can't be written, or the disk is full.
+    """
+    page = out / "index.html"
+    if page.is_file() and TITLE not in page.read_bytes():
+        raise FileExistsError(f"{page} is another page: choose another folder with --out")
     for address, content in files.items():
         path = out / address
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, bytes):
-            path.write_bytes(content)
-        else:
-            shutil.copyfile(content, path)
+        beside = path.with_name(f".{path.name}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+            beside.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                beside.unlink()
+            raise OSError(
+                f"could not write {path} ({error.strerror}): make room, or choose another folder with --out"
+            ) from error
 
 
 # --- serving them ---------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def energy_gradient(model: keras.Model, layer: str | int) -> Any:
     part = tap(model, layer)
     matrix, offset = affine(model)
     fn = gradients.value_and_gradient(
-        lambda picture: ops.mean(ops.square(part(ops.matmul(picture, matrix) + offset)[0]))
+        lambda picture: ops.mean(ops.square(part(ops.add(ops.matmul(picture, matrix), offset))[0]))
     )
     return lambda image: np.asarray(fn(np.asarray(image, np.float32)[None])[1])[0]
 

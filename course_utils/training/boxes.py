@@ -41,7 +41,8 @@ class Recipe(training.Recipe):
         passes: views of each photograph whose maps are computed.
         size: pixels of a view.
         dropout: of whole maps, before the head.
-        box_weight, border_weight: of the box, and of the places of its borders, against the class.
+        box_weight: of the box, against the class.
+        border_weight: of the places of its borders, against the class.
         hold_out: judge on a tenth of what is left to train on, to choose settings.
     """
 

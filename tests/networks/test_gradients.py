@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,62 +132,3 @@ def test_mixed_precision_keeps_the_inputs_type() -> None:
     _, gradient = both(lambda x: ops.mean(ops.cast(model(x), "float32")), x)
     assert gradient.dtype == np.float32 and np.abs(gradient).max() > 0
     assert gradients.forward(model, x).dtype == np.float32
-
-
-PROGRAM = """
-import json, sys
-import numpy as np
-from course_utils import runtime
-runtime.start()
-import keras
-from keras import ops
-from course_utils.features.maps import feature_maps, tap
-from course_utils.networks import gradients
-from course_utils.networks import vgg16
-
-rng = np.random.default_rng(0)
-model = vgg16.build(1 / 16, until="block3_conv1", initializer="zeros")
-for variable in model.weights:
-    shape = tuple(variable.shape)
-    variable.assign(rng.normal(0, (2 / np.prod(shape[:-1])) ** 0.5, shape))
-part = tap(model, [3, "block3_conv1"], before_relu=True)
-loss = lambda x, goal: ops.mean(ops.square(part(x)[1]), axis=(1, 2, 3)) + ops.mean(part(x)[0] - goal)
-x = rng.normal(0, 50, (2, 24, 20, 3)).astype("float32")
-value, gradient = gradients.value_and_gradient(loss)(x, np.float32(3))
-picture = rng.uniform(0, 255, (30, 30, 3)).astype("float32")
-maps = feature_maps(model, picture, [3, 8])
-arrays = {"value": ops.convert_to_numpy(value), "gradient": ops.convert_to_numpy(gradient), **maps}
-np.savez(sys.argv[1], **arrays)
-print(keras.backend.backend())
-"""
-
-
-def run_on(backend: str, out: Path) -> dict[str, np.ndarray]:
-    """Values, gradients and maps of the same small network, in a process of its own."""
-    environment = os.environ | {"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(out)], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split()[-1] == backend, json.dumps(done.stdout)
-    with np.load(out) as arrays:
-        return {key: arrays[key] for key in arrays.files}
-
-
-@pytest.fixture(scope="module")
-def on_tensorflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
-    return run_on("tensorflow", tmp_path_factory.mktemp("backends") / "tensorflow.npz")
-
-
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_backends_agree(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed here")
-    expected = request.getfixturevalue("on_tensorflow")
-    found = run_on(backend, tmp_path / f"{backend}.npz")
-    assert set(found) == set(expected) and found["gradient"].shape == (2, 24, 20, 3)
-    for key, value in expected.items():
-        assert np.abs(value).max() > 0, key
-        np.testing.assert_allclose(
-            found[key], value, rtol=1e-4, atol=1e-5 * np.abs(value).max(), err_msg=f"{backend}: {key}"
-        )
