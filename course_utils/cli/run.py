@@ -76,17 +76,18 @@ def write_html(notebook: Any, path: Path) -> Path:
     from course_utils.pictures.plots import with_alt_text
 
     body, _ = HTMLExporter().from_notebook_node(notebook, resources={"metadata": {"name": path.stem}})
-    body = _offline(with_alt_text(body, notebook))
+    formulas = any(cell.cell_type == "markdown" and "$$" in cell.source for cell in notebook.cells)
+    body = _offline(with_alt_text(body, notebook), formulas)
     with files.replacing(path, text=True) as file:
         file.write(body)
     return path
 
 
-def _offline(page: str) -> str:
+def _offline(page: str, formulas: bool) -> str:
     """A page without the scripts that it would fetch; formulas are set by our own copy of MathJax, inside."""
     page = re.sub(r'<script[^>]* src="https?://[^>]*>\s*</script>', "", page)
     page = re.sub(r'<script type="module">((?!</script>).)*?mermaid.*?</script>', "", page, flags=re.DOTALL)
-    if "$$" not in page or not MATHJAX.is_file():
+    if not formulas or not MATHJAX.is_file():
         return page
     script = MATHJAX.read_text(encoding="utf-8").replace("</script", "<\\/script")
     settings = 'MathJax = { tex: { inlineMath: [["$", "$"]], processEscapes: true } };'
