@@ -1,6 +1,6 @@
 // The page: photographs, the worker that computes, and the view that is shown.
 
-import { VIEWS, make } from "./views.js";
+import { VIEWS, make, press } from "./views.js";
 import { forNetwork, onCanvas, readPicture } from "./pictures.js";
 
 const $ = (id) => document.getElementById(id);
@@ -90,7 +90,6 @@ async function look() {
   say("Looking …");
   const found = await ask("look", { rgb, h, w });
   if (!found) return;
-  app.seconds = found.seconds;
   say(`The network looked at ${w} × ${h} pixels for ${found.seconds.toFixed(1)} s.`);
   view?.update();
   if (!sideChosen && side === QUICK && (found.seconds * NORMAL ** 2) / QUICK ** 2 < SLOW) {
@@ -133,7 +132,7 @@ function wish(layer, index) {
 async function use(file, button, text, credit) {
   try {
     say("Reading the picture …");
-    press(button);
+    press(button, $("tray").children);
     await take(await readPicture(await file), text, credit);
   } catch (error) {
     say(error.message, true);
@@ -143,10 +142,6 @@ async function use(file, button, text, credit) {
 function usePhotograph({ file, text, credit }, button) {
   const fetched = fetch(file).then((answer) => answer.blob());
   return use(fetched, button, text, `Photograph: ${credit}`);
-}
-
-function press(button) {
-  for (const other of $("tray").children) other.setAttribute("aria-pressed", other === button);
 }
 
 function fillTray() {
@@ -169,7 +164,7 @@ function useOne([file]) {
 async function useCamera() {
   const video = $("viewfinder");
   if (video.srcObject) {
-    press(null);
+    press(null, $("tray").children);
     return take(onCanvas(video, video.videoWidth, video.videoHeight));
   }
   try {

@@ -6,7 +6,7 @@ const SHOWN = 1024; // longer side of the picture on the page
 const VIRIDIS = ["440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725"];
 
 /** The colours of the maps, as in the notebooks: 256 times [red, green, blue, alpha]. */
-export const COLOURS = Array.from({ length: 256 }, (_, i) => {
+const COLOURS = Array.from({ length: 256 }, (_, i) => {
   const place = (i / 255) * (VIRIDIS.length - 1);
   const before = Math.min(Math.floor(place), VIRIDIS.length - 2);
   const part = (text, k) => parseInt(text.slice(2 * k, 2 * k + 2), 16);
@@ -85,7 +85,7 @@ export function forNetwork(canvas, side) {
 }
 
 /** Paint a canvas of (h, w) pixels: write(data, i, p) puts red, green, blue and alpha of pixel p at i. */
-export function paint(canvas, h, w, write) {
+function paint(canvas, h, w, write) {
   [canvas.width, canvas.height] = [w, h];
   const context = canvas.getContext("2d");
   const image = context.createImageData(w, h);

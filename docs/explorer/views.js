@@ -13,15 +13,20 @@ export function make(tag, { on = {}, aria = {}, ...properties } = {}, ...childre
   return element;
 }
 
+/** Show one of some buttons as pressed, or none. */
+export function press(button, buttons) {
+  for (const each of buttons) each.setAttribute("aria-pressed", each === button);
+}
+
 /** A row of buttons of which one is pressed; chosen(i) is called when another is. */
 function choices(legend, texts, at, chosen) {
-  const press = (i) => {
-    buttons.forEach((button, j) => button.setAttribute("aria-pressed", i === j));
-    chosen(i);
-  };
-  const buttons = texts.map((text, i) =>
-    make("button", { type: "button", aria: { pressed: i === at }, on: { click: () => press(i) } }, text),
-  );
+  const buttons = texts.map((text, i) => {
+    const click = (event) => {
+      press(event.currentTarget, buttons);
+      chosen(i);
+    };
+    return make("button", { type: "button", aria: { pressed: i === at }, on: { click } }, text);
+  });
   return make("fieldset", { className: "choices" }, make("legend", {}, legend), ...buttons);
 }
 
@@ -58,8 +63,8 @@ const lightMap = (app, { bytes, h, w }) =>
 function mapButton(app, layer, map, text, group) {
   const canvas = make("canvas", { role: "img", ariaLabel: `Map ${map.index} of ${plain(layer)}` });
   paintMap(canvas, map);
-  const press = () => {
-    for (const other of group.querySelectorAll("button")) other.setAttribute("aria-pressed", other === button);
+  const click = () => {
+    press(button, group.querySelectorAll("button"));
     lightMap(app, map);
     app.caption(`Bright: where map ${map.index} of ${plain(layer)} answers.`);
   };
@@ -67,7 +72,7 @@ function mapButton(app, layer, map, text, group) {
   const pictures = make("div", { className: "pair" }, canvas, ...(wish ? [wish] : []));
   const button = make(
     "button",
-    { type: "button", aria: { pressed: false }, on: { click: press } },
+    { type: "button", aria: { pressed: false }, on: { click } },
     pictures,
     make("span", {}, text),
   );
@@ -86,7 +91,7 @@ function names(app, panel) {
   panel.append(list, note);
 
   async function light(button, { index }) {
-    for (const other of list.querySelectorAll("button")) other.setAttribute("aria-pressed", other === button);
+    press(button, list.querySelectorAll("button"));
     const map = await app.ask("activation", { index });
     if (!map || !panel.isConnected || !list.contains(button)) return;
     paintLight(app.light, app.picture.h, app.picture.w, map);
