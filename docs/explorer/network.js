@@ -1,6 +1,17 @@
 // The network itself: weights while they arrive, VGG-16's convolutions in WebAssembly, and the heads on it.
 
-import { COLUMN, LAYERS, MEAN, channelMeans, grey, networkSize, project, resize, softmax, toLab } from "./arithmetic.js";
+import {
+  COLUMN,
+  LAYERS,
+  MEAN,
+  channelMeans,
+  grey,
+  networkSize,
+  project,
+  resize,
+  softmax,
+  toLab,
+} from "./arithmetic.js";
 
 const MAX_PAGES = 16384; // of 64 KiB: a gigabyte, reserved, not taken
 
@@ -325,7 +336,12 @@ function distance(ab, other) {
 export function streets({ engine }, stacks, head) {
   const part = (name) => [head[`${name}_kernel`], head[`${name}_bias`]];
   const copies = stacks.map((stack) => ({ ...stack, values: stack.values.slice() })); // memory may grow
-  const maps = copies.map(({ name, h, w, values }) => ({ name, h, w, x: engine.dense(values, ...part(`reduce_${name}`)) }));
+  const maps = copies.map(({ name, h, w, values }) => ({
+    name,
+    h,
+    w,
+    x: engine.dense(values, ...part(`reduce_${name}`)),
+  }));
   let { name, h, w, x } = maps.pop();
   x = engine.look(x, h, w, ...part(`look_${name}`));
   const around = apart(engine, x, h, w, ...part("context"));
