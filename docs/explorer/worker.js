@@ -33,7 +33,11 @@ async function head(name) {
     for await (const { name: part, values } of open(name)) parts[part.replace("predictions_", "")] = values;
     return parts;
   };
-  return (heads[name] ??= read());
+  heads[name] ??= read().catch((error) => {
+    delete heads[name]; // another try may reach it
+    throw error;
+  });
+  return heads[name];
 }
 
 /** A layer's maps of the picture: a view, to be used at once (the engine's memory may grow). */
