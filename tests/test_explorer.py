@@ -279,6 +279,19 @@ def test_streets_have_the_colours_of_the_notebooks() -> None:
     assert f'STREET = seeThrough("{colours}")' in text
 
 
+@pytest.mark.parametrize("name", ["names", "colours", "streets"])
+def test_weights_as_the_page_reads_them(name: str) -> None:
+    files: dict[str, Any] = {}
+    told = explore.add_weights(files, explore.WEIGHTS / f"{name}.npz")
+    numbers = np.frombuffer(files[f"weights/{name}.bin"], "<f2")
+    assert told["bytes"] == numbers.nbytes
+    for key, shape in told["arrays"]:
+        size = int(np.prod(shape))
+        mine, numbers = numbers[:size].reshape(shape), numbers[size:]
+        np.testing.assert_array_equal(mine, np.load(explore.WEIGHTS / f"{name}.npz")[key])
+    assert not numbers.size
+
+
 def test_photographs_are_those_of_the_notebooks_with_their_credits() -> None:
     listed = json.loads((explore.PAGE / "photographs.json").read_text(encoding="utf-8"))
     assert [photograph["name"] for photograph in listed] == list(images.SAMPLES)

@@ -18,6 +18,7 @@ import zipfile
 from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,14 +138,25 @@ def add_weights(files: Files, path: Path) -> dict[str, Any]:
             content = archive.read(name)
             start = 10 + int.from_bytes(content[8:10], "little")  # npy format, version 1.0
             head = ast.literal_eval(content[10:start].decode("latin1"))
-            if head["descr"] != "<f2" or head["fortran_order"]:
-                raise ValueError(f"{path.name}: {name} is not plain float16")
+            if head["descr"] != "<f2":
+                raise ValueError(f"{path.name}: {name} is not float16")
             arrays.append([name[: -len(".npy")], head["shape"]])
-            parts.append(content[start:])
+            numbers = content[start:]
+            parts.append(last_axis_first(numbers, head["shape"]) if head["fortran_order"] else numbers)
     address = f"weights/{path.stem}.bin"
     files[address] = content = b"".join(parts)
     version = hashlib.sha256(content).hexdigest()[:12]
     return {"file": f"{address}?{version}", "bytes": len(content), "arrays": arrays}
+
+
+def last_axis_first(numbers: bytes, shape: tuple[int, ...]) -> bytes:
+    """Numbers of two bytes in Fortran's order, where the first axis runs fastest, in C's."""
+    values = memoryview(numbers).cast("H")
+    steps = [1]
+    for length in shape[:-1]:
+        steps.append(steps[-1] * length)
+    starts = product(*(range(0, n * step, step) for n, step in zip(shape[:-1], steps)))  # noqa: B905
+    return b"".join(values[sum(start) :: steps[-1]].tobytes() for start in starts)
 
 
 def write(out: Path, files: Files) -> None:
