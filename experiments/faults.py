@@ -138,7 +138,7 @@ WAYS: dict[str, tuple[str, Callable[[Path, bytes], None]]] = {
     "file": ("a.bin", _whole),
     "picture": ("a.png", _picture),
     "weights": ("a.npz", _weights),
-    "film": ("a.avi", _film),
+    "film": ("a.mp4", _film),
 }
 
 

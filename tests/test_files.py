@@ -168,6 +168,12 @@ def test_pages_of_the_explorer_are_whole_and_over_no_other_page(
         _explorer.write(tmp_path, pages)
 
 
+def test_a_film_in_a_folder_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"could not write .*a\.avi: .*choose another folder"):
+        video.Writer(tmp_path / "file" / "a.avi", (32, 48), 25)
+
+
 WRITERS = {
     "files.py": "the one way to write",
     "runs.py": "fills a folder that takes the place of the old one when it is complete",

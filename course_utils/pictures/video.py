@@ -116,18 +116,28 @@ class Writer:
         suffix = self.path.suffix.lower()
         if suffix not in CODECS:
             raise ValueError(f"{self.path}: films are written as {', '.join(CODECS)}")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         self.part = self.path.with_name(f".{self.path.stem}.{os.getpid()}.part{suffix}")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.part.touch()  # OpenCV would say nothing
+        except OSError as error:
+            raise files.could_not_write(self.path, error) from error
         self.written = 0
+        try:
+            self._open(suffix)
+        except BaseException:  # also Ctrl-C, before there is a `with` that would clean up
+            self.part.unlink(missing_ok=True)
+            raise
+
+    def _open(self, suffix: str) -> None:
         code = cv2.VideoWriter.fourcc(*CODECS[suffix])
         with runtime.quiet_stderr():
-            self.out = cv2.VideoWriter(str(self.part), code, rate, size[::-1])
+            self.out = cv2.VideoWriter(str(self.part), code, self.rate, self.size[::-1])
         if not self.out.isOpened():
-            self.part.unlink(missing_ok=True)
             others = ", ".join(each for each in CODECS if each != suffix)
             raise ValueError(
-                f"this OpenCV can't write {suffix} ({CODECS[suffix]}) of {size[1]} x {size[0]} pixels: "
-                f"try {others}"
+                f"this OpenCV can't write {suffix} ({CODECS[suffix]}) of {self.size[1]} x {self.size[0]} "
+                f"pixels: try {others}"
             )
 
     def __enter__(self) -> Writer:
