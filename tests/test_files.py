@@ -176,6 +176,7 @@ def test_a_film_in_a_folder_that_is_none(tmp_path: Path) -> None:
 
 WRITERS = {
     "files.py": "the one way to write",
+    "pictures/video.py": "tries whether the disk takes one byte more",
     "runs.py": "fills a folder that takes the place of the old one when it is complete",
     "training/shipping.py": "copies a record that is whole, for maintainers",
     "downloads/fetching.py": "a download that goes on where it stopped",

@@ -134,6 +134,7 @@ class Writer:
         with runtime.quiet_stderr():
             self.out = cv2.VideoWriter(str(self.part), code, self.rate, self.size[::-1])
         if not self.out.isOpened():
+            self._takes_more()
             others = ", ".join(each for each in CODECS if each != suffix)
             raise ValueError(
                 f"this OpenCV can't write {suffix} ({CODECS[suffix]}) of {self.size[1]} x {self.size[0]} "
@@ -170,8 +171,21 @@ class Writer:
         finally:
             self.part.unlink(missing_ok=True)
 
+    def _takes_more(self) -> None:
+        """Raise where the disk does not take one byte more."""
+        try:
+            with self.part.open("ab") as file:
+                whole = file.tell()
+                file.write(b"?")
+                file.flush()
+                os.fsync(file.fileno())
+                file.truncate(whole)
+        except OSError as error:
+            raise files.could_not_write(self.path, error) from error
+
     def _is_whole(self) -> None:
-        """Raise where not every frame is there: OpenCV goes on without a word when the disk is full."""
+        """Raise where something is missing: OpenCV goes on without a word when the disk is full."""
+        self._takes_more()
         with runtime.quiet_stderr():
             film = cv2.VideoCapture(str(self.part))
             known, found = film.get(cv2.CAP_PROP_FRAME_COUNT), 0
