@@ -39,7 +39,7 @@ class Recipe(training.Recipe):
     epochs: int = 20
     batch: int = 16
     rate: float = 2e-3
-    pictures: int = 600
+    pictures: int = 320
     looks: int = 1
     size: int = 96
     channels: int = 64
