@@ -137,8 +137,10 @@ def _download(url: str, timeout: float) -> bytes:
     except (OSError, ValueError, http.client.HTTPException) as error:
         if reason := certificates.told(error):
             raise OSError(f"{url} can't be fetched: {reason}") from error
+        below = getattr(error, "reason", error)  # what urllib has wrapped
+        why = getattr(below, "strerror", None) or below
         raise OSError(
-            f"{url} can't be fetched ({error}): check the network, or save it and give its path"
+            f"{url} can't be fetched ({why}): check the network, or save it and give its path"
         ) from error
     if len(content) > MAX_DOWNLOAD:
         raise ValueError(
