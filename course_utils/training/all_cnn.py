@@ -348,8 +348,8 @@ class AllCnn(training.Trainer[Recipe]):
             part, held = ("validation", self.pictures.validation)
         found = measure(model, *held, self.prepare)
         if self.save:
-            with files.beside(self.save, self.save.suffix) as part:
-                model.save(part)
+            with files.beside(self.save, self.save.suffix) as target:
+                model.save(target)
         metrics = {f"{part}_accuracy": found.pop("accuracy"), **found}
         return training.Judgement(metrics, {"majority_class": 0.1}, self.card())
 
