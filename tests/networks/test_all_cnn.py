@@ -284,7 +284,8 @@ def test_the_papers_recipe_leaves_what_its_weights_need(archive, tmp_path, monke
 def test_what_is_saved_for_keras_is_loaded_again(archive, tmp_path, suffix):
     small = recipe.Recipe.named("matelabs", epochs=1, pictures=20, batch=20, width=0.1)
     trainer = recipe.AllCnn(small, archive, save=tmp_path / f"mine{suffix}")
-    trainer.run(tmp_path / "run", say=lambda line: None)
+    card = trainer.run(tmp_path / "run", say=lambda line: None)
+    assert "validation_accuracy" in card["metrics"]
     x = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
     import keras
 
