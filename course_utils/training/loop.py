@@ -189,6 +189,7 @@ def fit(
     try:
         while progress.epoch < epochs:
             epoch, start = progress.epoch, time.monotonic()
+            _begin(int(tag, 16) + epoch)
             rates = [rate((epoch * steps + i) / (epochs * steps)) for i in range(steps)]
             logs = run_epoch(model, batches(epoch), rates, step)
             logs |= validate(model) if validate else {}
@@ -205,6 +206,16 @@ def fit(
         say(f"Stopped in epoch {progress.epoch + 1}; {what}.")
     progress.finished = progress.epoch >= epochs
     return progress
+
+
+def _begin(seed: int) -> None:
+    """PyTorch's dropout draws from a generator that no checkpoint holds: it begins anew with each epoch."""
+    import keras
+
+    if keras.backend.backend() == "torch":
+        import torch
+
+        torch.manual_seed(seed)
 
 
 def _line(epoch: int, epochs: int, logs: dict[str, float], seconds: float) -> str:
