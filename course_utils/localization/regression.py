@@ -128,7 +128,7 @@ def load(path: str | Path) -> keras.Model:
     if missing := [n for n in needed if f"{n}_kernel" not in values]:
         raise ValueError(
             f"{path} holds no localizer: these layers are missing: {', '.join(missing)}. "
-            "Give weights.npz of `course train localizer`"
+            "Give weights.npz of `course train boxes` or of `course train localizer`"
         )
     return attached(values, card, str(path))
 

@@ -32,7 +32,8 @@ STRIDE = 8
 
 def is_head(names: Sequence[str]) -> bool:
     """Whether layers of these names are a head of this kind, without its trunk."""
-    return "block1_conv1" not in names and all(f"reduce_{layer}" in names for layer in COMPONENTS)
+    own = {"columns_score", "rows_score", *(f"reduce_{layer}" for layer in COMPONENTS)}
+    return "block1_conv1" not in names and own <= set(names)
 
 
 def middles(columns: int) -> np.ndarray:

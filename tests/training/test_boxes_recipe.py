@@ -90,6 +90,7 @@ def test_a_view_and_its_maps_belong_together(data: Path, few_backgrounds: None, 
 
 def test_a_head_of_another_trunk_is_refused(tmp_path: Path) -> None:
     values = {f"reduce_{layer}_kernel": np.ones((1, 1, 512, n)) for layer, n in box_head.COMPONENTS.items()}
+    values |= {f"{word}_score_kernel": np.ones((5, 64, 2)) for word in ("columns", "rows")}
     path = weight_files.save(tmp_path / "weights.npz", values)
     (tmp_path / "card.json").write_text(json.dumps({"trunk": "f" * 64}))
     with pytest.raises(ValueError, match="head of another trunk: its card says ffffffffffffffff"):
