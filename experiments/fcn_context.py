@@ -3,7 +3,7 @@
 `python -m experiments.fcn_context` makes scenes of 128x128 pixels whose objects' colours are mixed anew each
 time, so that a patch of colour does not tell the class, and labels them in six ways: patches of 15x15 and of
 63x63 pixels, FCN-32s, 16s and 8s above the original VGG-16, which stays as it is, and FCN-32s trained on for
-as long as the two others together, with a fresh learning rate. Each with two seeds, which change scenes,
+as long as the two others together, with a fresh learning rate. Each with three seeds, which change scenes,
 start and order. It writes the record `fcn_context`.
 """
 
@@ -49,7 +49,7 @@ class Plan:
     finer: int = 60
     rate: float = 1e-3
     finer_rate: float = 4e-4
-    seeds: tuple[int, ...] = (0, 1)
+    seeds: tuple[int, ...] = (0, 1, 2)
 
 
 def made(n: int, plan: Plan, seed: int, split: str) -> LabelledImages:
