@@ -1,0 +1,1 @@
+"""Where things are: boxes and their losses, windows, proposals, regression, parts. Notebook 04."""

@@ -1,0 +1,1 @@
+"""Reading, resizing, drawing and showing pictures. All notebooks."""
