@@ -68,10 +68,7 @@ keep["gradient_map"] = attribution.gradient_map(named, x, 1)
 score = lambda batch: gradients.forward(model, images.preprocess(batch)).mean((1, 2, 3))
 keep["occlusion"] = attribution.occlusion_map(score, picture, 24, 12)
 
-keras.utils.set_random_seed(0)
-head = drawn(keras.Sequential([keras.Input((6,)), keras.layers.Dense(5, "relu"), keras.layers.Dense(3)]))
-error = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-head.compile(keras.optimizers.Adam(0.01), error, metrics=["accuracy"])
+start = [rng.normal(size=shape) for shape in ((6, 5), (5,), (5, 3), (3,))]
 
 
 def batches(epoch):
@@ -80,11 +77,25 @@ def batches(epoch):
         yield own.normal(size=(8, 6)).astype("float32"), own.integers(0, 3, 8)
 
 
-for epochs in (1, 3):  # stopped, and resumed
-    done = training.fit(head, batches, steps=3, epochs=epochs, out=sys.argv[2], rate=lambda _: 0.01,
-                        settings={}, resume=True, say=lambda line: None)
-keep["trained"] = np.concatenate([w.ravel() for w in head.get_weights()])
-keep["losses"] = np.array([row["loss"] for row in done.rows])
+def trained(out, dropout, *lengths):
+    "The weights and losses of a run that is stopped after so many epochs, and resumed by another process."
+    for epochs in lengths:
+        keras.utils.set_random_seed(epochs)
+        layers = [keras.layers.Dense(5, "relu"), keras.layers.Dropout(dropout), keras.layers.Dense(3)]
+        net = keras.Sequential([keras.Input((6,)), *layers])
+        net.set_weights(start)
+        error = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        net.compile(keras.optimizers.Adam(0.01), error)
+        if dropout:
+            layers[1].seed_generator.state.assign([0, 7])
+        done = training.fit(net, batches, steps=3, epochs=epochs, out=f"{sys.argv[2]}/{out}", settings={},
+                            rate=lambda _: 0.01, resume=True, say=lambda line: None)
+    return np.concatenate([w.ravel() for w in net.get_weights()]), [row["loss"] for row in done.rows]
+
+
+keep["trained"], keep["losses"] = trained("plain", 0.0, 1, 3)
+whole, parts = (trained(name, 0.5, *lengths)[0] for name, lengths in (("whole", [3]), ("parts", [1, 3])))
+assert (whole == parts).all(), "resumed with other bits"
 np.savez(sys.argv[1], **{key: np.asarray(each) for key, each in keep.items()})
 print(keras.backend.backend())
 """
