@@ -252,7 +252,7 @@ def test_verdicts_differ_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     pages = [data["text/html"] for data in shown]
     assert len({re.search("solid (#\\w+)", page)[1] for page in pages[:3]}) == 3
     assert shown[0]["text/plain"].startswith("01.1 right.")
-    assert "white-space: pre;" in pages[3] and "; color: #" in pages[3]  # readable in a dark theme, too
+    assert "white-space: pre;" in pages[3] and "color: #202020" in pages[3]  # readable in a dark theme, too
     code = html.unescape(re.sub("<[^>]*>", "", pages[3]))
     assert code.strip() == shown[3]["text/plain"].strip()
 
