@@ -164,7 +164,7 @@ def _fcn(source: Source, out: Path, settings: Settings, report: Any) -> Source:
     assert source.masks
     pair, size = (source.images, source.masks), settings.size
     known = from_folders(pair, class_names=source.names, size=size, name="your pictures")
-    frozen: Any = {"backbone": settings.backbone, "frozen": 5, "batch": 4, "rate": 1e-3, "patches": 4000}
+    frozen: Any = {"backbone": settings.backbone, "frozen": 5, "batch": 4, "rate": 3e-4, "patches": 4000}
     recipe = Recipe(epochs=settings.epochs, crop=size, **frozen)
     report.fcn(Fcn(recipe, known).run(out / "fcn"))
     return source
