@@ -21,15 +21,12 @@ from course_utils.localization.boxes import median_box, pair_iou
 from course_utils.localization.regression import Located, located, maps_of, quality, train_heads
 from course_utils.localization.trivial import largest_blob
 from course_utils.networks import localizer
+from experiments.localization_methods import FRESH, LAYER, SIDE, rounded
 
 if TYPE_CHECKING:
     import keras
 
-LAYER = "block4_conv3"
 RATE = 2e-3
-SIDE = 96
-FRESH = 7
-"""Seed of the scenes that are judged on; settings were chosen on others, of the validation split."""
 SHOWN = 4
 """Test scenes whose answers are kept in the record, to be drawn."""
 
@@ -40,9 +37,10 @@ class Size:
 
     train: int = 240
     test: int = 120
-    pairs: int = 120
-    """Scenes of two objects to learn from; a fifth as many to judge on."""
     epochs: int = 10
+    pairs: int = 1000
+    """Scenes of two objects to learn from; a tenth as many to judge on."""
+    pair_epochs: int = 30
     seeds: tuple[int, ...] = (0, 1, 2)
     heads: localizer.Heads = field(
         default_factory=lambda: localizer.Heads("dense", channels=32, units=256, dropout=0.3)
@@ -54,6 +52,7 @@ def variants(heads: localizer.Heads) -> dict[str, dict[str, Any]]:
     convolution = localizer.Heads("convolution", False, heads.channels, heads.units, heads.dropout)
     per_class = localizer.Heads("dense", True, heads.channels, heads.units, heads.dropout)
     return {
+        "L2, by SGD": {"loss": "l2", "box_weight": 10.0, "plain": True, "rate": 7e-4},
         "L2": {"loss": "l2", "box_weight": 10.0},
         "smooth L1": {"loss": "smooth_l1"},
         "generalized IoU": {"loss": "iou"},
@@ -193,9 +192,9 @@ def pairs(
         for seed in size.seeds:
             keras.utils.set_random_seed(seed)
             model = pair_head(maps.shape[1:], size.heads)
-            schedule = keras.optimizers.schedules.CosineDecay(1e-3, size.epochs * -(-len(maps) // 32))
+            schedule = keras.optimizers.schedules.CosineDecay(1e-3, size.pair_epochs * -(-len(maps) // 8))
             model.compile(keras.optimizers.AdamW(schedule, weight_decay=0.01), loss)
-            model.fit(maps, truth.reshape(-1, 8).astype(np.float32), 32, size.epochs, verbose=0)
+            model.fit(maps, truth.reshape(-1, 8).astype(np.float32), 8, size.pair_epochs, verbose=0)
             found = model.predict(asked, verbose=0).reshape(-1, 2, 4) * SIDE
             runs.append(pair_quality(found, test.boxes[:, :2]))
             if seed == size.seeds[0]:
@@ -216,7 +215,7 @@ def write_record(size: Size = Size(), precision: str = "float32") -> None:
     maps, asked = _scaled(maps_of(trunk, learn.images), maps_of(trunk, test.images))
     heads = compare(maps, learn, asked, test, size)
     two, two_test = (
-        scenes(n, SIDE, seed=s, split=p, objects=2) for n, s, p in _asked(size.pairs, size.pairs // 5)
+        scenes(n, SIDE, seed=s, split=p, objects=2) for n, s, p in _asked(size.pairs, size.pairs // 10)
     )
     maps, asked = _scaled(maps_of(trunk, two.images), maps_of(trunk, two_test.images))
     both, shown = pairs(maps, two, asked, two_test, size)
@@ -233,8 +232,8 @@ def write_record(size: Size = Size(), precision: str = "float32") -> None:
             f"on {size.train} and {size.pairs}, {len(size.seeds)} times each",
             "sha256": digest,
         },
-        metrics=_rounded({"heads": heads, "pairs": both}) | {"shown": shown},
-        baselines=_rounded(trivial(learn, test) | {"two median boxes": _constant(each, two_test)}),
+        metrics=rounded({"heads": heads, "pairs": both}) | {"shown": shown},
+        baselines=rounded(trivial(learn, test) | {"two median boxes": _constant(each, two_test)}),
     )
 
 
@@ -259,12 +258,6 @@ def _scaled(maps: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """Square roots of both, so that few large values do not count for everything; mean square 1."""
     mean = maps.mean()
     return np.sqrt(maps / mean), np.sqrt(asked / mean)
-
-
-def _rounded(facts: Any) -> Any:
-    if isinstance(facts, dict):
-        return {str(key): _rounded(value) for key, value in facts.items()}
-    return round(float(facts), 4)
 
 
 if __name__ == "__main__":

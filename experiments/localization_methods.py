@@ -22,7 +22,6 @@ from course_utils.localization.rcnn import WINDOW, proposed, truth_of
 from course_utils.localization.regression import learned_maps, located, maps_of, quality, train_heads
 from course_utils.localization.trivial import largest_blob
 from course_utils.localization.windows import SCALES
-from course_utils.networks import localizer
 
 if TYPE_CHECKING:
     import keras
@@ -78,36 +77,6 @@ def trivial(seen: LabelledImages, asked: LabelledImages) -> dict[str, dict[str, 
         "one box for all (median)": judge(lambda image: one(box, label), asked, 0),
         "largest colour blob": judge(lambda image: one(np.array(largest_blob(image)), label), asked, 0),
     }
-
-
-def compare_heads(
-    maps: np.ndarray,
-    classes: np.ndarray,
-    boxes: np.ndarray,
-    asked: np.ndarray,
-    data: LabelledImages,
-    epochs: int,
-) -> dict[str, dict[str, float]]:
-    """Losses and kinds of heads, on the same stored maps."""
-    count = len(data.class_names)
-    cases: dict[str, dict[str, Any]] = {
-        "l2, by SGD": {"loss": "l2", "box_weight": 10.0, "plain": True, "rate": 7e-4},
-        "l2": {"loss": "l2", "box_weight": 10.0},
-        "smooth_l1": {"loss": "smooth_l1"},
-        "iou": {"loss": "iou"},
-        "iou_l1": {},
-        "iou_l1, behind the convolution": {"heads": localizer.Heads("convolution", channels=32, dropout=0.3)},
-        "iou_l1, one box a class": {
-            "heads": localizer.Heads("dense", True, channels=32, units=256, dropout=0.3)
-        },
-    }
-    found = {}
-    for name, how in cases.items():
-        heads = train_heads(maps, classes, boxes, count, epochs=epochs, **how)
-        said = located(heads, asked, SIDE)
-        facts = quality(said, data.boxes[:, 0], data.classes[:, 0], ())
-        found[name] = facts
-    return found
 
 
 def recalls(data: LabelledImages) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -186,7 +155,6 @@ def single(
     scale = float(1 / np.sqrt(np.mean(maps**2)))
     maps *= scale
     heads = train_heads(maps, classes, boxes, len(learn.class_names), epochs=size.epochs)
-    compared = compare_heads(maps, classes, boxes, maps_of(backbone, test.images) * scale, test, size.epochs)
     del maps
 
     def regression(image: np.ndarray) -> Found:
@@ -202,7 +170,7 @@ def single(
         ),
         **{name: judge(way, test, passes.get(name, 1)) for name, way in regions.items()},
     }
-    return {"methods": table, "heads": compared}, trivial(learn, test)
+    return {"methods": table}, trivial(learn, test)
 
 
 def write_record(size: Size = Size(), seed: int = 0, precision: str = "float32") -> None:
@@ -233,14 +201,15 @@ def write_record(size: Size = Size(), seed: int = 0, precision: str = "float32")
             f"trained on {size.train} and {size.rcnn_train} (R-CNN)",
             "sha256": digest,
         },
-        metrics=_rounded(alone | {"detection": detection, "recall": recall}),
-        baselines=_rounded({"methods": blind, "recall": unseen} | largest),
+        metrics=rounded(alone | {"detection": detection, "recall": recall}),
+        baselines=rounded({"methods": blind, "recall": unseen} | largest),
     )
 
 
-def _rounded(facts: Any) -> Any:
+def rounded(facts: Any) -> Any:
+    """The same figures with four digits."""
     if isinstance(facts, dict):
-        return {str(key): _rounded(value) for key, value in facts.items()}
+        return {str(key): rounded(value) for key, value in facts.items()}
     return round(float(facts), 4)
 
 
