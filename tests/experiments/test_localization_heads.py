@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from course_utils import runtime
+from course_utils import runs, runtime
 from experiments import localization_heads as heads
 
 
@@ -48,3 +48,9 @@ def test_every_place_learns_to_answer() -> None:
     found = heads.by_place(maps, classes, boxes, maps[:20], 25)
     facts = heads.quality(found, boxes[:20] * heads.SIDE, classes[:20], ())
     assert facts["accuracy"] > 0.9 and facts["mean_iou"] > 0.6
+
+
+def test_the_record_stands_beside_answers_without_a_network() -> None:
+    record = runs.load("localization_heads")
+    blob = record.baselines["largest colour blob"]["mean_iou"]
+    assert record.metrics["heads"]["a box from every place, L1"]["mean_iou"] > blob + 0.05
