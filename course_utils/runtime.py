@@ -144,6 +144,17 @@ def gpus() -> list[str]:
         return [str(name) for name in keras.distribution.list_devices() if "cpu" not in str(name).lower()]
 
 
+def xla() -> bool:
+    """What `compile(jit_compile=…)` is given: whether XLA compiles the steps of a training.
+
+    JAX knows no other way to compile, and without it each operation runs by itself; on a GPU it serves
+    TensorFlow too. On a CPU it makes TensorFlow's convolutions several times slower, and PyTorch's own
+    compiler would take longer than these trainings.
+    """
+    backend = load_keras().backend.backend()
+    return backend == "jax" or (backend == "tensorflow" and bool(gpus()))
+
+
 def best_precision() -> str:
     """`mixed_bfloat16` where it is faster (a GPU, or a CPU with AMX or AVX512-BF16), else `float32`.
 

@@ -160,7 +160,7 @@ def compile_localizer(
         ],
         loss_weights=[1.0, box_weight],
         metrics=[[metrics.CategoricalAccuracy(name="accuracy")], []],
-        jit_compile=bool(runtime.gpus()),
+        jit_compile=runtime.xla(),
     )
     return model
 

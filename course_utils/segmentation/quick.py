@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from course_utils import runtime
 from course_utils.networks import fcn, gradients
 from course_utils.pictures import images
 
@@ -79,7 +80,7 @@ def learn(
 
     _, above = fcn.split(model)
     falling: Any = optimizers.schedules.CosineDecay(rate, steps)
-    above.compile(optimizers.Adam(falling), fcn.pixel_loss(weights), jit_compile=False)
+    above.compile(optimizers.Adam(falling), fcn.pixel_loss(weights), jit_compile=runtime.xla())
     rng = np.random.default_rng(seed)
     rounds = -(-steps * batch // len(ready.masks))
     order = np.concatenate([rng.permutation(len(ready.masks)) for _ in range(rounds)])

@@ -165,7 +165,7 @@ def build(recipe: Recipe, side: int = 32) -> keras.Model:
         optimizer,
         "categorical_crossentropy",
         metrics=[metrics.CategoricalAccuracy(name="accuracy")],
-        jit_compile=bool(runtime.gpus()),
+        jit_compile=runtime.xla(),
     )
     return model
 

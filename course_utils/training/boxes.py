@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import files, runs, training
+from course_utils import files, runs, runtime, training
 from course_utils.datasets import LabelledImages
 from course_utils.datasets.own import Drawn
 from course_utils.localization import losses, regression
@@ -91,7 +91,8 @@ class Boxes(training.Trainer[Recipe]):
             self.used, self.test = pictures.split(self.known, 0.1, seed=1)
             self.part = "validation"
         self.data = {"name": "photographs with one box each", "sha256": runs.fingerprint(self.folder)}
-        parts = self._parts()
+        seen = self._begin()
+        parts = [part for number in range(self.recipe.passes) for part in self._pass(number, seen)]
         every = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         self.truth = {key: every[key] for key in "cbp"}
         self.learnt = np.isin(every["p"], np.flatnonzero(np.isin(self.known.files, self.used.files)))
@@ -99,8 +100,8 @@ class Boxes(training.Trainer[Recipe]):
 
     # --- what is computed once --------------------------------------------------------------------------
 
-    def _parts(self) -> list[Arrays]:
-        """Of all views: maps m4 and m5 of blocks 4 and 5, class c, box b in shares, photograph p."""
+    def _begin(self) -> Callable[[np.ndarray, list[int]], Arrays]:
+        """The directions of block 4, and a function from photographs and a key to what is seen of them."""
         seed, known = self.recipe.seed, self.known
         views = pictures.Recipe(size=self.recipe.size, seed=seed)
         shares = known.boxes[:, 0].astype(np.float64) / np.array([*known.images.shape[2:0:-1]] * 2)
@@ -116,20 +117,23 @@ class Boxes(training.Trainer[Recipe]):
             m4, m5 = gradients.forward(trunk(), images.preprocess(x))
             return {"m4": m4, "m5": m5, "c": known.classes[pick, 0], "b": boxes, "p": pick}
 
+        some = np.arange(len(known))[: PART * 8 : 8]
+        make: Callable[[], Arrays] = lambda: {"basis": _directions(seen(some, [7])["m4"])}  # noqa: E731
+        self.basis = self._stored("basis", make)["basis"]
+        return seen
+
+    def _pass(self, number: int, seen: Callable[[np.ndarray, list[int]], Arrays]) -> Iterator[Arrays]:
+        """One view of every photograph: maps m4 and m5, class c, box b in shares, photograph p."""
+        seed, known = self.recipe.seed, self.known
+
         def small(pick: np.ndarray, key: list[int]) -> Arrays:
             found = seen(pick, key)
             return found | {k: v.astype(np.float16) for k, v in _kept(found, self.basis).items()}
 
-        some = np.arange(len(known))[: PART * 8 : 8]
-        make: Callable[[], Arrays] = lambda: {"basis": _directions(seen(some, [7])["m4"])}  # noqa: E731
-        self.basis = self._stored("basis", make)["basis"]
-        parts = []
-        for number in range(self.recipe.passes):
-            order = np.random.default_rng([seed, 2, number]).permutation(len(known))
-            for start in range(0, len(order), PART):
-                make = functools.partial(small, order[start : start + PART], [seed, 3, number, start])
-                parts.append(self._stored(f"{number:03d}_{start:04d}", make))
-        return parts
+        order = np.random.default_rng([seed, 2, number]).permutation(len(known))
+        for start in range(0, len(order), PART):
+            make = functools.partial(small, order[start : start + PART], [seed, 3, number, start])
+            yield self._stored(f"{number:03d}_{start:04d}", make)
 
     def _stored(self, name: str, make: Callable[[], Arrays]) -> Arrays:
         """Arrays from the folder of maps, or made, and kept there."""
@@ -156,7 +160,7 @@ class Boxes(training.Trainer[Recipe]):
             optimizer,
             loss=["categorical_crossentropy", losses.box_loss("iou_l1"), losses.border_loss],
             loss_weights=[1.0, recipe.box_weight, recipe.border_weight],
-            jit_compile=False,
+            jit_compile=runtime.xla(),
         )
         return model
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import training
+from course_utils import runtime, training
 from course_utils.datasets.problems import Problems
 from course_utils.networks import gradients, heads, pretrained, weight_files
 from course_utils.pictures import images
@@ -162,7 +162,7 @@ class Classifier(training.Trainer[Recipe]):
         x = layers.Dense(len(self.names), activation="softmax", name="predictions")(inputs)
         model = Model(inputs, x)
         optimizer = optimizers.AdamW(self.recipe.rate, weight_decay=self.recipe.decay)
-        model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
+        model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=runtime.xla())
         return model
 
     def steps(self) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import colour, runs, training
+from course_utils import colour, runs, runtime, training
 from course_utils.colour import measures
 from course_utils.colour.head import SCALE, UNIT
 from course_utils.networks import gradients, heads, weight_files
@@ -162,7 +162,7 @@ class Colours(training.Trainer[Recipe]):
         model = colour.build(len(self.bins), recipe.units, recipe.hidden, recipe.dropout)
         optimizer = optimizers.AdamW(recipe.rate, weight_decay=recipe.decay)
         optimizer.exclude_from_weight_decay(var_names=["bias"])
-        model.compile(optimizer, loss(recipe.share), jit_compile=False)
+        model.compile(optimizer, loss(recipe.share), jit_compile=runtime.xla())
         return model
 
     def steps(self) -> int:

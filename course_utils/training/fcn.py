@@ -304,7 +304,7 @@ def build(recipe: Recipe, samples: Samples) -> keras.Model:
     optimizer = optimizers.AdamW(recipe.rate, weight_decay=recipe.decay)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     weights = class_weights(samples.train[1], classes, recipe.balance)
-    model.compile(optimizer, fcn.pixel_loss(weights), jit_compile=bool(runtime.gpus()))
+    model.compile(optimizer, fcn.pixel_loss(weights), jit_compile=runtime.xla())
     return model
 
 
@@ -451,7 +451,7 @@ def patch_wise(samples: Samples, n: int, seed: int, epochs: int = 3) -> np.ndarr
 
     x, y = patches.sample(*samples.train, n, np.random.default_rng(seed))
     model = patches.build(len(samples.class_names))
-    model.compile(optimizers.Adam(1e-3), "sparse_categorical_crossentropy", jit_compile=False)
+    model.compile(optimizers.Adam(1e-3), "sparse_categorical_crossentropy", jit_compile=runtime.xla())
     model.fit(x, y, batch_size=128, epochs=epochs, verbose=0)
     converted = convert.dense_to_convolutional(model)
     answer = [patches.in_one_pass(converted, one).argmax(-1) for one in samples.validation[0]]

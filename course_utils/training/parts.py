@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import training
+from course_utils import runtime, training
 from course_utils.datasets import puppets
 from course_utils.localization import losses, parts
 from course_utils.localization.views import window_maps
@@ -84,7 +84,7 @@ class Parts(training.Trainer[Recipe]):
         model = localizer.build_part_maps(self.maps.shape[1:], len(puppets.JOINTS), self.recipe.channels)
         optimizer = optimizers.AdamW(self.recipe.rate, weight_decay=self.recipe.decay, global_clipnorm=1.0)
         optimizer.exclude_from_weight_decay(var_names=["bias"])
-        model.compile(optimizer, losses.point_distance, jit_compile=False)
+        model.compile(optimizer, losses.point_distance, jit_compile=runtime.xla())
         return model
 
     def steps(self) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import training
+from course_utils import runtime, training
 from course_utils.datasets import LabelledImages, scenes
 from course_utils.datasets.labelled import IGNORED
 from course_utils.networks import gradients, heads, pretrained, weight_files
@@ -170,7 +170,7 @@ def _compiled(recipe: Recipe, values: int) -> keras.Model:
     model = Model(inputs, _head(inputs, recipe.units, recipe.dropout), name="dense_layers")
     optimizer = optimizers.AdamW(recipe.rate, weight_decay=recipe.decay)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
-    model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
+    model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=runtime.xla())
     return model
 
 

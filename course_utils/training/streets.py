@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course_utils import files, segmentation, training
+from course_utils import files, runtime, segmentation, training
 from course_utils.networks import fcn, fcn_head, gradients, heads, pretrained, weight_files
 from course_utils.pictures import images
 from course_utils.segmentation import answers
@@ -172,7 +172,7 @@ class Streets(training.Trainer[Recipe]):
         optimizer = optimizers.AdamW(recipe.rate, weight_decay=recipe.decay, global_clipnorm=1.0)
         optimizer.exclude_from_weight_decay(var_names=["bias"])
         weights = pictures.class_weights(self.samples.train[1], len(CLASS_NAMES), recipe.balance)
-        model.compile(optimizer, fcn.pixel_loss(weights), jit_compile=False)
+        model.compile(optimizer, fcn.pixel_loss(weights), jit_compile=runtime.xla())
         return model
 
     def steps(self) -> int:

@@ -65,7 +65,7 @@ def build(recipe: Recipe) -> keras.Model:
         optimizer,
         losses.CategoricalCrossentropy(label_smoothing=recipe.smoothing),
         metrics=[metrics.CategoricalAccuracy(name="accuracy")],
-        jit_compile=bool(runtime.gpus()),
+        jit_compile=runtime.xla(),
     )
     return model
 
