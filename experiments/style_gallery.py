@@ -5,6 +5,7 @@
 
 Each picture is kept in FOLDER as soon as it is done; run again, it goes on where it stopped. When none is
 missing the record `style_gallery`, `style_ratios`, … is written. All of it is done with the original VGG-16.
+Without --size and --steps it takes minutes on two cores; what ships was painted on a GPU, larger and longer.
 """
 
 from __future__ import annotations
@@ -44,13 +45,15 @@ def original(until: str = "block5_conv1") -> keras.Model:
 # --- the gallery and its blind test ------------------------------------------------------------------------
 
 
-def gallery(size: int) -> Pictures:
+def gallery(size: int, steps: int) -> Pictures:
     """Each of the thirteen artworks with its photograph and its settings."""
     net = original()
 
     def painter(name: str) -> Callable[[], style.Result]:
         photo = images.sample(style.PRESETS[name].photo)
-        return lambda: style.transfer(net, photo, style.artwork(name), style.preset(name, size=size))
+        return lambda: style.transfer(
+            net, photo, style.artwork(name), style.preset(name, size=size, steps=steps)
+        )
 
     return {name: painter(name) for name in style.PRESETS}
 
@@ -108,18 +111,18 @@ def ranks(
 # --- rows ----------------------------------------------------------------------------------------------
 
 
-def ratios(size: int) -> Pictures:
+def ratios(size: int, steps: int) -> Pictures:
     """The document's figure: content against style, by the paper's own formulas and filters of mean 1."""
     net, photo, art = original(), images.sample("astronaut"), style.artwork("starry_night")
 
     def painter(ratio: float) -> Callable[[], style.Result]:
-        settings = style.Settings(size=size, steps=40, beta=1 / ratio, rate=20.0, margin=0.02)
+        settings = style.Settings(size=size, steps=steps, beta=1 / ratio, rate=20.0, margin=0.02)
         return lambda: style.transfer(net, photo, art, settings)
 
     return {f"{ratio:.0e}": painter(ratio) for ratio in RATIOS}
 
 
-def backbones(size: int) -> Pictures:
+def backbones(size: int, steps: int) -> Pictures:
     """Networks with other eyes, their losses balanced first."""
     photo, art = images.sample("chelsea"), style.artwork("starry_night")
     original_net = original()
@@ -136,7 +139,7 @@ def backbones(size: int) -> Pictures:
 
     def painter(net: keras.Model, changes: dict[str, Any]) -> Callable[[], style.Result]:
         settings = style.Settings(
-            size=size, steps=24, rate=12.0, variation=4e-3, colours="recoloured", **changes
+            size=size, steps=steps, rate=12.0, variation=4e-3, colours="recoloured", **changes
         )
         return lambda: style.transfer(net, photo, art, settings, beta=balanced(net, photo, art, settings))
 
@@ -154,43 +157,46 @@ def balanced(net: keras.Model, photo: Array, art: Array, settings: style.Setting
     return BALANCE * far / style.loss(net, photo, photo, art, settings, beta=1.0)["style"]
 
 
-def depths(size: int) -> Pictures:
+def depths(size: int, steps: int) -> Pictures:
     """What is left of a photograph in each block, with a price on noise."""
     net, photo = original("block5_conv2"), images.sample("chelsea")
 
     def painter(layer: str) -> Callable[[], style.Result]:
-        settings = {"size": size, "steps": 70, "variation": 4e-3}
+        settings = {"size": size, "steps": steps, "variation": 4e-3}
         return lambda: style.invert(net, photo, layer, **settings)
 
     return {layer: painter(layer) for layer in DEPTHS}
 
 
-def textures(size: int) -> Pictures:
+def textures(size: int, steps: int) -> Pictures:
     """Squares with nothing but the artwork's style, by more and more layers."""
     net, art, layers = original(), style.artwork("starry_night"), style.STYLE_LAYERS
 
     def painter(count: int) -> Callable[[], style.Result]:
-        return lambda: style.texture(net, art, layers[:count], size=size, steps=60, beta=1e7, variation=4e-3)
+        return lambda: style.texture(
+            net, art, layers[:count], size=size, steps=steps, beta=1e7, variation=4e-3
+        )
 
     return {f"to block {count}": painter(count) for count in (1, 3, 5)}
 
 
-def finale(size: int) -> Pictures:
+def finale(size: int, steps: int) -> Pictures:
     """One picture, large."""
     net, name = original(), "starry_night"
     photo = images.sample(style.PRESETS[name].photo)
-    return {name: lambda: style.transfer(net, photo, style.artwork(name), style.preset(name, size=size))}
+    settings = style.preset(name, size=size, steps=steps)
+    return {name: lambda: style.transfer(net, photo, style.artwork(name), settings)}
 
 
-KINDS: dict[str, tuple[Callable[[int], Pictures], int]] = {
-    "gallery": (gallery, 320),
-    "ratios": (ratios, 192),
-    "depths": (depths, 192),
-    "textures": (textures, 160),
-    "backbones": (backbones, 160),
-    "finale": (finale, 512),
+KINDS: dict[str, tuple[Callable[[int, int], Pictures], int, int]] = {
+    "gallery": (gallery, 320, 52),
+    "ratios": (ratios, 192, 40),
+    "depths": (depths, 192, 70),
+    "textures": (textures, 160, 60),
+    "backbones": (backbones, 160, 24),
+    "finale": (finale, 512, 52),
 }
-"""Name -> what paints, and the longer side."""
+"""Name -> what paints, the longer side, and the steps."""
 
 
 # --- painting and recording --------------------------------------------------------------------------------
@@ -201,6 +207,7 @@ def run(
     work: Path,
     *,
     size: int | None = None,
+    steps: int | None = None,
     minutes: float = math.inf,
     say: Callable[[str], None] = print,
 ) -> runs.Run:
@@ -210,10 +217,11 @@ def run(
         minutes: no new picture is begun after that; what is there then is recorded.
     """
     start = time.perf_counter()
-    make, usual = KINDS[kind]
-    size = size or usual
+    make, *usual = KINDS[kind]
+    changed = [f" --{key} {n}" for key, n in (("size", size), ("steps", steps)) if n]
+    size, steps = size or usual[0], steps or usual[1]
     work.mkdir(parents=True, exist_ok=True)
-    pictures = make(size)
+    pictures = make(size, steps)
     facts = {}
     for name, paint in pictures.items():
         stem = _file(name)
@@ -226,7 +234,7 @@ def run(
     metrics, baselines = _metrics(kind, {name: images.read(file) for name, file in files.items()}, facts)
     return runs.record(
         f"style_{kind}",
-        command=f"python -m {MODULE} {kind} --work FOLDER",
+        command=f"python -m {MODULE} {kind}{''.join(changed)} --work FOLDER",
         seed=0,
         precision=runtime.best_precision(),
         minutes=sum(each["seconds"] for each in facts.values()) / 60,
@@ -235,6 +243,7 @@ def run(
             "sha256": runs.fingerprint(runtime.shipped("styles")),
             "network": one_line(load_vgg16("original", until="block5_conv1")),
             "size": size,
+            "steps": steps,
             "titles": {_file(name): name for name in facts},
         },
         metrics=metrics,
@@ -289,7 +298,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Paint and record pictures of notebook 07.")
     parser.add_argument("kind", choices=list(KINDS))
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--size", type=int)
+    parser.add_argument("--size", type=int, help="Longer side in pixels.")
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--minutes", type=float, default=math.inf)
     arguments = parser.parse_args()
     runtime.start(seed=0)
@@ -297,6 +307,7 @@ if __name__ == "__main__":
         arguments.kind,
         arguments.work,
         size=arguments.size,
+        steps=arguments.steps,
         minutes=arguments.minutes,
         say=lambda line: print(line, flush=True),
     )

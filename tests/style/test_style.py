@@ -589,7 +589,7 @@ def test_the_gallery_is_kept_picture_by_picture_and_recorded(
         calls.append(1)
         return style.transfer(net, PHOTO, ART, **{**SMALL, "steps": 2})
 
-    monkeypatch.setitem(style_gallery.KINDS, "depths", (lambda size: {"block 1": paint}, 48))
+    monkeypatch.setitem(style_gallery.KINDS, "depths", (lambda size, steps: {"block 1": paint}, 48, 2))
     monkeypatch.setattr(runs, "_root", lambda root: tmp_path / "runs")
     for _ in range(2):
         run = style_gallery.run("depths", tmp_path / "work", say=lambda line: None)
