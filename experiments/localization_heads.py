@@ -21,11 +21,14 @@ from course_utils.localization.boxes import median_box, pair_iou
 from course_utils.localization.regression import Located, located, maps_of, quality, train_heads
 from course_utils.localization.trivial import largest_blob
 from course_utils.networks import localizer
-from experiments.localization_methods import FRESH, LAYER, SIDE, rounded
 
 if TYPE_CHECKING:
     import keras
 
+LAYER = "block4_conv3"
+SIDE = 96
+FRESH = 7
+"""Seed of the scenes that are judged on; settings were chosen on others, of the validation split."""
 RATE = 2e-3
 SHOWN = 4
 """Test scenes whose answers are kept in the record, to be drawn."""
@@ -63,7 +66,7 @@ def variants(heads: localizer.Heads) -> dict[str, dict[str, Any]]:
 
 
 def by_place(
-    maps: np.ndarray, classes: np.ndarray, boxes: np.ndarray, asked: np.ndarray, epochs: int
+    maps: np.ndarray, classes: np.ndarray, boxes: np.ndarray, asked: np.ndarray, epochs: int, batch: int = 8
 ) -> Located:
     """The notebook's own cell: every place says what it sees, and how far the four borders are from it."""
     from keras import Input, Model, layers, ops, optimizers
@@ -83,10 +86,10 @@ def by_place(
     x = layers.Conv2D(64, 3, padding="same", activation="relu")(x)
     x = layers.Dropout(0.1)(x)
     model = Model(seen, [layers.Conv2D(count + 1, 1, activation="softmax")(x), layers.Conv2D(4, 1)(x)])
-    rate = optimizers.schedules.CosineDecay(RATE, epochs * -(-len(maps) // 8))
+    rate = optimizers.schedules.CosineDecay(RATE, epochs * -(-len(maps) // batch))
     losses = ["sparse_categorical_crossentropy", distances]
     model.compile(optimizers.AdamW(rate), loss=losses, loss_weights=[1, 3])
-    model.fit(maps, [what, where], batch_size=8, epochs=epochs, verbose=0)
+    model.fit(maps, [what, where], batch_size=batch, epochs=epochs, verbose=0)
     odds, far = model.predict(asked, verbose=0)
     trust = (1 - odds[..., count:]) ** 8
     trust = trust / trust.sum(axis=(1, 2), keepdims=True)
@@ -212,12 +215,12 @@ def write_record(size: Size = Size(), precision: str = "float32") -> None:
     runtime.start(0, precision)
     trunk = pretrained.load_vgg16(until=LAYER)
     learn, test = (scenes(n, SIDE, seed=s, split=p) for n, s, p in _asked(size.train, size.test))
-    maps, asked = _scaled(maps_of(trunk, learn.images), maps_of(trunk, test.images))
+    maps, asked = scaled(maps_of(trunk, learn.images), maps_of(trunk, test.images))
     heads = compare(maps, learn, asked, test, size)
     two, two_test = (
         scenes(n, SIDE, seed=s, split=p, objects=2) for n, s, p in _asked(size.pairs, size.pairs // 10)
     )
-    maps, asked = _scaled(maps_of(trunk, two.images), maps_of(trunk, two_test.images))
+    maps, asked = scaled(maps_of(trunk, two.images), maps_of(trunk, two_test.images))
     both, shown = pairs(maps, two, asked, two_test, size)
     each = np.stack([median_box(two.boxes[:, k]) for k in (0, 1)])
     digest = hashlib.sha256(test.images.tobytes() + test.boxes.tobytes()).hexdigest()
@@ -254,7 +257,14 @@ def _asked(train: int, test: int) -> tuple[tuple[int, int, str], tuple[int, int,
     return (train, 0, "train"), (test, FRESH, "test")
 
 
-def _scaled(maps: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def rounded(facts: Any) -> Any:
+    """The same figures with four digits."""
+    if isinstance(facts, dict):
+        return {str(key): rounded(value) for key, value in facts.items()}
+    return round(float(facts), 4)
+
+
+def scaled(maps: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Square roots of both, so that few large values do not count for everything; mean square 1."""
     mean = maps.mean()
     return np.sqrt(maps / mean), np.sqrt(asked / mean)

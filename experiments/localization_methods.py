@@ -1,217 +1,357 @@
-"""One table: every way of notebook 04 to find one object, on the same scenes.
+"""One table: every way of notebook 04 to find things, learned from the same scenes, judged on the same.
 
-`python -m experiments.localization_methods` measures all of it in a few minutes and writes the
-record `localization_methods`. The notebook does the same on fewer scenes.
+`python -m experiments.localization_methods` writes the record `localization_methods`. Three rounds, each with
+other scenes to learn from and other random numbers, but within a round the same scenes for every way; the
+record holds the mean of the three and their spread, largest less smallest. On 16 cores and a GPU it takes
+some minutes (`KERAS_BACKEND=jax` will do), on two cores hours; `--quick` is the same in small, `--train`,
+`--steps` and `--rounds` lie between.
 """
 
 from __future__ import annotations
 
-import functools
+import argparse
 import hashlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from course_utils.datasets import LabelledImages, scenes
 from course_utils.localization import proposals, rcnn, windows
-from course_utils.localization.boxes import Found, median_box
-from course_utils.localization.rcnn import WINDOW, proposed, truth_of
+from course_utils.localization.boxes import Found, iou, median_box, non_maximum_suppression
+from course_utils.localization.rcnn import WINDOW, truth_of
 from course_utils.localization.regression import learned_maps, located, maps_of, quality, train_heads
 from course_utils.localization.trivial import largest_blob
 from course_utils.localization.windows import SCALES
+from course_utils.networks import gradients, pretrained
+from course_utils.pictures import images
+from experiments.localization_costs import BATCH, CORES, COUNTS, crop_scan, equal, recalls, spread_out
+from experiments.localization_heads import FRESH, LAYER, SIDE, by_place, rounded, scaled, with_spread
 
 if TYPE_CHECKING:
     import keras
 
-LAYER = "block4_conv3"
-SIDE = 96
-WINDOWED = 600
-"""Scenes that windows are learned from: two windows on the object and two beside it from each."""
-FRESH = 7
-"""Seed of the scenes that are judged on; settings were chosen on others, of the validation split."""
+MEDIAN_FROM = 4000
+"""Scenes that the constant answers are made from; they cost nothing, so they are given many."""
+SURE = 0.5
+"""Score from which a window takes part in the merging."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How many scenes are learned from and judged on."""
+    """How many scenes are learned from in a round and judged on, and how long is learned."""
 
-    train: int = 4000
-    rcnn_train: int = 120
+    train: int = 600
     test: int = 300
-    several: int = 120
+    several: int = 200
     """Test scenes of one to three objects."""
     proposals: int = 50
     epochs: int = 20
+    steps: int = 500
+    """Of fine-tuning, 128 proposals each."""
+    rounds: int = 3
+    timed: int = 20
+    """Scenes that are answered one by one, to be timed."""
 
 
-# --- the table ------------------------------------------------------------------------------------------
-
-Way = Callable[[np.ndarray], Found]
+QUICK = Size(train=18, test=12, several=10, proposals=12, epochs=3, steps=2, rounds=2, timed=2)
 
 
-def judge(way: Way, data: LabelledImages, passes: float) -> dict[str, float]:
-    """A way of finding, on scenes of one object: the best-scored box, and all of them for the mAP."""
-    way(data.images[0])
-    start = time.perf_counter()
-    found = [way(image) for image in data.images]
-    seconds = time.perf_counter() - start
+# --- scenes and their proposals -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Scenes, for each its proposals (n, 4) and the same warped, uint8 (n, WINDOW, WINDOW, 3)."""
+
+    data: LabelledImages
+    boxes: list[np.ndarray]
+    squares: list[np.ndarray]
+
+
+def propose(image: np.ndarray, most: int, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Proposals of one scene, with true boxes in front, and their pictures."""
+    found = proposals.selective_search(image, most, strategies=rcnn.FEW)
+    boxes = np.concatenate([true.reshape(-1, 4), found])
+    return boxes, rcnn.warped(image, boxes, WINDOW).round().astype(np.uint8)
+
+
+def asked(data: LabelledImages, most: int, learn: bool = False) -> Asked:
+    """Scenes with proposals; of those to learn from the true boxes are proposals, too."""
+    true = truth_of(data)[0] if learn else [np.zeros((0, 4))] * len(data)
+    both = spread_out(propose, [(image, most, t) for image, t in zip(data.images, true, strict=True)])
+    return Asked(data, *map(list, zip(*both, strict=True)))
+
+
+# --- the ways: each answers all scenes of a kind --------------------------------------------------------
+
+Way = Callable[[Asked], list[Found]]
+
+
+def one_box(boxes: np.ndarray, classes: np.ndarray, scores: np.ndarray) -> list[Found]:
+    """A single answer for each scene."""
+    rows = zip(boxes, classes, scores, strict=True)
+    return [Found(np.reshape(b, (1, 4)), np.array([c]), np.array([s])) for b, c, s in rows]
+
+
+def regressions(trunk: keras.Model, learn: LabelledImages, epochs: int) -> dict[str, Way]:
+    """Idea 1: two heads behind a dense layer, and at every place; both learn from mirror images, too."""
+    raw, classes, boxes = learned_maps(trunk, learn)
+    maps, _ = scaled(raw, raw[:1])
+    heads = train_heads(maps, classes, boxes, len(learn.class_names), epochs=epochs)
+
+    def seen(scene: Asked) -> np.ndarray:
+        return np.sqrt(maps_of(trunk, scene.data.images) / raw.mean())
+
+    def dense(scene: Asked) -> list[Found]:
+        said = located(heads, seen(scene), SIDE)
+        return one_box(said.boxes, said.classes, said.scores)
+
+    def places(scene: Asked) -> list[Found]:
+        said = by_place(maps, classes, boxes.astype(np.float32), seen(scene), epochs, 16)
+        return one_box(said.boxes, said.classes, said.scores)
+
+    return {"two heads behind a dense layer": dense, "two heads at every place": places}
+
+
+def merged(boxes: np.ndarray, scores: np.ndarray) -> list[Found]:
+    """What the windows of each scene say together."""
+    nothing = scores.shape[-1] - 1
+    return spread_out(windows.merged, [(b, s, nothing, SURE) for b, s in zip(boxes, scores, strict=True)])
+
+
+def sliding(trunk: keras.Model, learn: LabelledImages, epochs: int) -> dict[str, Way]:
+    """Idea 2: one window at every place and in several sizes."""
+    _, first, move = windows.train_window(trunk, learn, epochs)
+    model, slide, regress = windows.train_window(trunk, learn, epochs, rounds=1)
+    return {
+        "sliding window": lambda s: merged(*windows.scan_all(first, s.data.images, SCALES, move)),
+        "with hard negatives": lambda s: merged(*windows.scan_all(slide, s.data.images, SCALES, regress)),
+        "with hard negatives, window by window": lambda s: merged(*crop_scan(model, s.data.images)),
+    }
+
+
+def fine_tuned(trunk: keras.Model, learn: Asked, steps: int, seed: int) -> keras.Model:
+    """The network itself learns to name warped proposals, "nothing" included (section 2.3 of the paper).
+
+    An IoU of one half makes a proposal one of its object's class; a quarter of each batch are such.
+    """
+    import keras
+    from keras import layers
+
+    truth, count = truth_of(learn.data), len(learn.data.class_names)
+    labels, squares = [], np.concatenate(learn.squares)
+    for boxes, true, classes in zip(learn.boxes, *truth, strict=True):
+        table = iou(boxes, true)
+        labels.append(np.where(table.max(axis=1) >= 0.5, classes[table.argmax(axis=1)], count))
+    label = np.concatenate(labels)
+    things, nothing = np.flatnonzero(label < count), np.flatnonzero(label == count)
+    copy = keras.models.clone_model(trunk)
+    copy.set_weights(trunk.get_weights())
+    copy.trainable = True
+    size = np.sqrt(np.mean(gradients.forward(trunk, images.preprocess(squares[:BATCH])) ** 2))
+    inputs = keras.Input((WINDOW, WINDOW, 3))
+    x = layers.AveragePooling2D(3)(layers.Rescaling(1 / float(size))(copy(inputs)))
+    x = layers.Dense(count + 1, activation="softmax")(layers.Dropout(0.5)(layers.Flatten()(x)))
+    model = keras.Model(inputs, x)
+    rate = keras.optimizers.schedules.CosineDecay(3e-5, steps)
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+    rng = np.random.default_rng(seed)
+
+    def batches() -> Any:
+        while True:
+            rows = np.concatenate([rng.choice(things, 32), rng.choice(nothing, 96)])
+            yield images.preprocess(squares[rows]), label[rows]
+
+    model.fit(batches(), steps_per_epoch=steps, epochs=1, verbose=0)
+    return pretrained.remember(copy, pretrained.about(trunk))
+
+
+def regions_of(trunk: keras.Model, scene: Asked) -> list[rcnn.Regions]:
+    """Features of all proposals, in batches of one size, which a GPU likes."""
+    squares = np.concatenate(scene.squares)
+    padded = np.pad(squares, ((0, -len(squares) % BATCH), (0, 0), (0, 0), (0, 0)))
+    cuts = np.cumsum([len(boxes) for boxes in scene.boxes])[:-1]
+    parts = np.split(rcnn.features(trunk, padded, BATCH)[: len(squares)], cuts)
+    return [rcnn.Regions(boxes, part) for boxes, part in zip(scene.boxes, parts, strict=True)]
+
+
+def nameless(found: Found) -> Found:
+    """The same answers without their names: one box an object, whatever it is called."""
+    kept = non_maximum_suppression(found.boxes, found.scores)
+    return Found(found.boxes[kept], np.zeros(len(kept), int), found.scores[kept])
+
+
+# --- judging --------------------------------------------------------------------------------------------
+
+
+def judge(found: list[Found], data: LabelledImages) -> dict[str, float]:
+    """Scenes of one object: the best-scored box; and all boxes with their names for the mAP."""
     best = np.array([f.boxes[0] if len(f.boxes) else np.zeros(4) for f in found])
-    boxes, classes = truth_of(data)
     facts = quality(best, data.boxes[:, 0], data.classes[:, 0], ())
-    mean, _ = rcnn.mean_average_precision(found, boxes, classes, len(data.class_names))
-    return {**facts, "map": mean, "milliseconds": 1000 * seconds / len(data), "passes": passes}
+    return facts | {"map": precision(found, data)["map_0.5"]}
 
 
-def one(box: np.ndarray, label: int, score: float = 1.0) -> Found:
-    """A single answer."""
-    return Found(np.reshape(box, (1, 4)), np.array([label]), np.array([score]))
-
-
-def trivial(seen: LabelledImages, asked: LabelledImages) -> dict[str, dict[str, float]]:
-    """Answers without a network: one box for all, and the largest blob; the class is the most frequent."""
-    box, label = median_box(seen.boxes[:, 0]), int(np.bincount(seen.classes[:, 0]).argmax())
-    return {
-        "one box for all (median)": judge(lambda image: one(box, label), asked, 0),
-        "largest colour blob": judge(lambda image: one(np.array(largest_blob(image)), label), asked, 0),
-    }
-
-
-def recalls(data: LabelledImages) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The share of objects that the first n proposals reach; the same for boxes that need no picture."""
-    boxes, _ = truth_of(data)
-    ways: dict[str, Callable[..., np.ndarray]] = {
-        "selective search": proposals.selective_search,
-        "edge boxes": proposals.edge_boxes,
-    }
-    blind = {"grid": proposals.grid, "random boxes": proposals.random_boxes}
-    counts = (10, 50, 100, 300)
-    seen = {
-        name: proposals.recall([make(image, counts[-1]) for image in data.images], boxes, counts)
-        for name, make in ways.items()
-    }
-    unseen = {
-        name: {n: proposals.recall([make(n, SIDE, SIDE)] * len(data), boxes, [n])[n] for n in counts}
-        for name, make in blind.items()
-    }
-    return seen, unseen
-
-
-def detections(
-    backbone: keras.Model, detector: rcnn.Detector, data: LabelledImages, most: int
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The mAP of R-CNN on scenes of several objects; that of naming the largest proposal."""
+def precision(found: list[Found], data: LabelledImages, named: bool = True) -> dict[str, float]:
+    """Mean average precision at two overlaps; without names all things are of one class."""
     boxes, classes = truth_of(data)
-    asked = proposed(data.images, most)
-    seen = [rcnn.regions(backbone, im, b, WINDOW) for im, b in zip(data.images, asked, strict=True)]
+    if not named:
+        found, classes = [nameless(each) for each in found], [0 * each for each in classes]
+    count = len(data.class_names) if named else 1
+    return {f"map_{o}": rcnn.mean_average_precision(found, boxes, classes, count, o)[0] for o in (0.5, 0.7)}
 
-    def score(**how: Any) -> dict[str, float]:
-        return precision([rcnn.detect(detector, each, SIDE, SIDE, **how) for each in seen])
 
-    def precision(found: list[Found]) -> dict[str, float]:
-        judged = functools.partial(rcnn.mean_average_precision, found, boxes, classes, len(data.class_names))
-        return {f"map_{share}": judged(share)[0] for share in (0.5, 0.7)}
+def trivial(seen: LabelledImages, data: LabelledImages) -> dict[str, dict[str, float]]:
+    """Answers without a network: one box for all, and the largest blob; the class is the most frequent."""
+    labels = np.full(len(data), np.bincount(seen.classes[:, 0]).argmax())
+    median = np.tile(median_box(seen.boxes[:, 0]), (len(data), 1))
+    blob = np.array([largest_blob(image) for image in data.images])
+    answers = {"one box for all (median)": median, "largest colour blob": blob}
+    return {name: judge(one_box(b, labels, np.ones(len(b))), data) for name, b in answers.items()}
 
-    results = {
-        "R-CNN without suppression": score(regress=False, overlap=1.0),
-        "R-CNN": score(regress=False),
-        "R-CNN with box regression": score(),
+
+# --- a round, and all of them ---------------------------------------------------------------------------
+
+
+Answers = dict[str, tuple[list[Found], list[Found] | None]]
+"""Of every way the answers to scenes of one object and, where it can give several, of several."""
+Truth = tuple[list[np.ndarray], list[np.ndarray]]
+
+
+def learned(
+    trunk: keras.Model, size: Size, seed: int, tests: Sequence[Asked]
+) -> tuple[Answers, dict[str, list[list[rcnn.Regions]]], Truth]:
+    """What needs the network in a round: answers of ideas 1 and 2, and features for R-CNN."""
+    import keras
+
+    learn = asked(scenes(size.train, SIDE, seed=seed, split="train", workers=CORES), size.proposals, True)
+    keras.utils.set_random_seed(seed)
+    alone, several = tests
+    answers: Answers = {}
+    for name, way in regressions(trunk, learn.data, size.epochs).items():
+        answers[name] = (way(alone), None)
+    for name, way in sliding(trunk, learn.data, size.epochs).items():
+        answers[name] = (way(alone), way(several))
+    trunks = {"": trunk, ", fine-tuned": fine_tuned(trunk, learn, size.steps, seed)}
+    seen = {name: [regions_of(each, s) for s in (learn, alone, several)] for name, each in trunks.items()}
+    return answers, seen, truth_of(learn.data)
+
+
+def svm_answers(
+    regions: list[list[rcnn.Regions]], truth: Truth, count: int
+) -> dict[str, tuple[list[Found], list[Found]]]:
+    """R-CNN's answers to both sets of test scenes; with `count` 1 there is one SVM, "object or not"."""
+    boxes, classes = truth
+    detector = rcnn.train(regions[0], boxes, [np.minimum(c, count - 1) for c in classes], count)
+    hows: dict[str, dict[str, Any]] = {
+        "": {"regress": False},
+        " with box regression": {},
+        " without suppression": {"regress": False, "overlap": 1.0},
     }
-    return results, {"largest proposal": precision([rcnn.largest(detector, each) for each in seen])}
+    found = {
+        how: tuple([rcnn.detect(detector, r, SIDE, SIDE, **given) for r in part] for part in regions[1:])
+        for how, given in hows.items()
+    }
+    big = {"largest proposal": tuple([rcnn.largest(detector, r) for r in part] for part in regions[1:])}
+    return found | big  # type: ignore[return-value]
 
 
-def windows_way(backbone: keras.Model, data: LabelledImages) -> Way:
-    """Idea 2: learn windows from scenes, then slide over pictures in several sizes and merge."""
-    _, slide, regress = windows.train_window(backbone, data)
-    return lambda image: windows.detect(slide, image, SCALES, background=6, least=0.7, regress=regress)
-
-
-def rcnn_ways(backbone: keras.Model, detector: rcnn.Detector, most: int) -> dict[str, Way]:
-    """R-CNN on a picture, without and with box regression, and naming the largest proposal."""
-
-    def regions(image: np.ndarray) -> rcnn.Regions:
-        return rcnn.regions(backbone, image, proposed([image], most)[0], WINDOW)
-
-    def largest(image: np.ndarray) -> Found:
-        boxes = proposed([image], most)[0]
-        best = boxes[np.argmax(boxes[:, 2] * boxes[:, 3])][None]
-        return rcnn.largest(detector, rcnn.regions(backbone, image, best, WINDOW))
-
+def tables(alone_or_all: Answers, svms: dict[tuple[str, int], Any], tests: Sequence[Asked]) -> dict[str, Any]:
+    """The figures of one round: scenes of one object, of several, and of both kinds of SVM."""
+    answers = dict(alone_or_all)
+    for (trunk, count), found in svms.items():
+        if count > 1:
+            for how, both in found.items():
+                answers[how if how == "largest proposal" else f"R-CNN{trunk}{how}"] = both
+    kinds = {
+        f"{'one SVM a class' if count > 1 else 'one SVM, object or not'}{trunk}": found[""][1]
+        for (trunk, count), found in svms.items()
+    }
+    alone, several = (each.data for each in tests)
     return {
-        "R-CNN": lambda image: rcnn.detect(detector, regions(image), SIDE, SIDE, regress=False),
-        "R-CNN with box regression": lambda image: rcnn.detect(detector, regions(image), SIDE, SIDE),
-        "largest proposal": largest,
+        "methods": {name: judge(found[0], alone) for name, found in answers.items()},
+        "detection": {n: precision(found[1], several) for n, found in answers.items() if found[1]},
+        "svms": {name: precision(found, several, named=False) for name, found in kinds.items()},
     }
 
 
-def single(
-    backbone: keras.Model, detector: rcnn.Detector, size: Size, test: LabelledImages
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Every way on scenes of one object: results, and trivial answers."""
-    learn = scenes(size.train, SIDE, seed=0, split="train")
-    maps, classes, boxes = learned_maps(backbone, learn)
-    scale = float(1 / np.sqrt(np.mean(maps**2)))
-    maps *= scale
-    heads = train_heads(maps, classes, boxes, len(learn.class_names), epochs=size.epochs)
-    del maps
-
-    def regression(image: np.ndarray) -> Found:
-        said = located(heads, maps_of(backbone, image[None]) * scale, SIDE)
-        return Found(said.boxes, said.classes, said.scores)
-
-    regions = rcnn_ways(backbone, detector, size.proposals)
-    passes = {"R-CNN": size.proposals, "R-CNN with box regression": size.proposals}
-    table = {
-        "regression (idea 1)": judge(regression, test, 1),
-        "sliding window, one pass a scale (idea 2)": judge(
-            windows_way(backbone, learn.subset(slice(0, WINDOWED))), test, 2 * len(SCALES)
-        ),
-        **{name: judge(way, test, passes.get(name, 1)) for name, way in regions.items()},
-    }
-    return {"methods": table}, trivial(learn, test)
+def all_rounds(
+    trunk: keras.Model, size: Size, tests: Sequence[Asked], start: float, minutes: float
+) -> list[tuple[Answers, dict[tuple[str, int], Any]]]:
+    """The answers of every round; SVMs learn beside what the network does next."""
+    count, answers, svms = len(tests[0].data.class_names), [], []
+    with ThreadPoolExecutor(CORES) as pool:
+        for seed in range(size.rounds):
+            if seed and time.perf_counter() - start > 60 * minutes:
+                break
+            found, regions, truth = learned(trunk, size, seed, tests)
+            answers.append(found)
+            work = [(name, n) for name in regions for n in (count, 1)]
+            svms.append({each: pool.submit(svm_answers, regions[each[0]], truth, each[1]) for each in work})
+            print(f"{time.perf_counter() - start:6.0f} s  networks of round {seed}", flush=True)
+        done = [{kind: future.result() for kind, future in one.items()} for one in svms]
+    return list(zip(answers, done, strict=True))
 
 
-def write_record(size: Size = Size(), seed: int = 0, precision: str = "float32") -> None:
-    """Measure everything and write the record."""
+def write_record(size: Size = Size(), precision_: str = "float32", minutes: float = 4) -> None:
+    """Measure everything and write the record; after so many minutes no further round begins."""
     from course_utils import runs, runtime
-    from course_utils.networks import pretrained
 
     start = time.perf_counter()
-    runtime.start(seed, precision)
-    backbone = pretrained.load_vgg16("course", until=LAYER)
-    detector = rcnn.train_on_scenes(
-        backbone, scenes(size.rcnn_train, SIDE, seed=1, split="train", objects=(1, 3)), size.proposals
-    )
-    several = scenes(size.several, SIDE, seed=FRESH, split="test", objects=(1, 3))
-    recall, unseen = recalls(several)
-    detection, largest = detections(backbone, detector, several, size.proposals)
-    test = scenes(size.test, SIDE, seed=FRESH, split="test")
-    alone, blind = single(backbone, detector, size, test)
-    digest = hashlib.sha256(test.images.tobytes() + test.boxes.tobytes()).hexdigest()
+    runtime.start(0, precision_)
+
+    def say(what: str) -> None:
+        print(f"{time.perf_counter() - start:6.0f} s  {what}", flush=True)
+
+    trunk = pretrained.load_vgg16(until=LAYER)
+    asked_of = {"seed": FRESH, "split": "test", "workers": CORES}
+    alone = asked(scenes(size.test, SIDE, **asked_of), size.proposals)
+    several = asked(scenes(size.several, SIDE, objects=(1, 3), **asked_of), size.proposals)
+    tests = (alone, several)
+    say("test scenes")
+    each = [tables(*one, tests) for one in all_rounds(trunk, size, tests, start, minutes)]
+    say(f"{len(each)} rounds")
+    metrics: dict[str, Any] = {
+        table: {name: with_spread([one[table][name] for one in each]) for name in each[0][table]}
+        for table in each[0]
+    }
+    baselines: dict[str, Any] = {
+        part: {"largest proposal": metrics[part].pop("largest proposal")} for part in ("methods", "detection")
+    }
+    searched = spread_out(proposals.selective_search, [(image, COUNTS[-1]) for image in several.data.images])
+    learn = scenes(size.train, SIDE, seed=0, split="train", workers=CORES)
+    metrics["recall"], baselines["recall"] = recalls(several.data, searched)
+    metrics["equal recall"] = equal(trunk, learn, several.data, searched, size.epochs, size.timed)
+    many = scenes(MEDIAN_FROM, SIDE, split="train", workers=CORES)
+    baselines["methods"] |= trivial(many, alone.data)
+    say("recall and time")
     runs.record(
         "localization_methods",
         command="python -m experiments.localization_methods",
-        seed=seed,
-        precision=precision,
+        seed=0,
+        precision=precision_,
         minutes=(time.perf_counter() - start) / 60,
         data={
-            "name": f"{size.test} test scenes of one object, {size.several} of one to three, 96x96; "
-            f"trained on {size.train} and {size.rcnn_train} (R-CNN)",
-            "sha256": digest,
+            "name": f"{size.test} test scenes of one object, {size.several} of one to three, {SIDE}x{SIDE}; "
+            f"every way trained on the same {size.train} scenes of one object, {len(each)} times on others",
+            "sha256": hashlib.sha256(alone.data.images.tobytes() + alone.data.boxes.tobytes()).hexdigest(),
         },
-        metrics=rounded(alone | {"detection": detection, "recall": recall}),
-        baselines=rounded({"methods": blind, "recall": unseen} | largest),
+        metrics=rounded(metrics),
+        baselines=rounded(baselines),
     )
 
 
-def rounded(facts: Any) -> Any:
-    """The same figures with four digits."""
-    if isinstance(facts, dict):
-        return {str(key): rounded(value) for key, value in facts.items()}
-    return round(float(facts), 4)
-
-
 if __name__ == "__main__":
-    write_record()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--train", type=int)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--minutes", type=float, default=4.0, help="after so many no further round begins")
+    given = vars(parser.parse_args())
+    limit = given.pop("minutes")
+    chosen = QUICK if given.pop("quick") else Size()
+    write_record(replace(chosen, **{key: value for key, value in given.items() if value}), minutes=limit)

@@ -108,13 +108,19 @@ def regions(
         size: of the squares that the network sees.
 
     Returns:
-        `Regions`; the features are square roots of the maps averaged over 2x2 parts, float32.
+        `Regions` with their `features`, float32.
     """
-    x = pretrained.about(model).preprocess(warped(image, boxes, size, context))
-    if not len(x):
+    squares = warped(image, boxes, size, context)
+    if not len(squares):
         return Regions(np.zeros((0, 4)), np.zeros((0, 4 * model.output_shape[-1]), np.float32))
-    return Regions(
-        np.asarray(boxes, np.float64), np.sqrt(np.maximum(pooled(gradients.forward(model, x, batch)), 0))
+    return Regions(np.asarray(boxes, np.float64), features(model, squares, batch))
+
+
+def features(model: keras.Model, squares: np.ndarray, batch: int = 64) -> np.ndarray:
+    """Square roots of the maps of warped proposals (N, size, size, 3), averaged over 2x2 parts."""
+    about = pretrained.about(model)
+    return np.sqrt(
+        np.maximum(gradients.forward(model, squares, batch, before=about.preprocess, after=pooled), 0)
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from course_utils.datasets.labelled import LabelledImages
-from course_utils.localization.boxes import Found, greedy_merge, to_window
+from course_utils.localization.boxes import Found, from_window, greedy_merge, to_window
 from course_utils.localization.regression import train_heads
 from course_utils.localization.views import window_maps
 from course_utils.networks import convert, gradients, localizer, pretrained, weight_files
@@ -120,13 +120,19 @@ def detect(
 
     Sermanet et al. (2014), section 4.
     """
-    boxes, scores = scan(slide, image, scales, regress)
+    return merged(*scan(slide, image, scales, regress), background, least, merge)
+
+
+def merged(
+    boxes: np.ndarray, scores: np.ndarray, background: int | None, least: float, merge: float = 0.3
+) -> Found:
+    """What windows (N, 4) with scores (N, classes) say together; the arguments are those of `detect`."""
     parts = []
     for number in range(scores.shape[1]):
         chosen = scores[:, number] >= least
         if number != background and chosen.any():
-            merged, sums = greedy_merge(boxes[chosen], scores[chosen, number], merge)
-            parts.append((merged, np.full(len(merged), number), sums))
+            found, sums = greedy_merge(boxes[chosen], scores[chosen, number], merge)
+            parts.append((found, np.full(len(found), number), sums))
     if not parts:
         return Found(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
     every = [np.concatenate(part) for part in zip(*parts, strict=True)]
@@ -138,24 +144,44 @@ def scan(
     slide: Slider, image: np.ndarray, scales: Sequence[float], regress: Slider | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """All windows of all scales: boxes (N, 4) in pixels of the picture, scores (N, classes)."""
-    height, width = np.shape(image)[:2]
-    boxes, scores = [], []
+    boxes, scores = scan_all(slide, np.asarray(image)[None], scales, regress)
+    return boxes[0], scores[0]
+
+
+def scan_all(
+    slide: Slider,
+    pictures: np.ndarray,
+    scales: Sequence[float],
+    regress: Slider | None = None,
+    batch: int = 25,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`scan` of pictures (P, H, W, 3) of one size: boxes (P, N, 4) and scores (P, N, classes).
+
+    Raises:
+        ValueError: at no scale is a picture as large as the window.
+    """
+    height, width = pictures.shape[1:3]
     preprocess = pretrained.about(slide.model).preprocess
+    boxes, scores = [], []
     for scale in scales:
         size = round(height * scale), round(width * scale)
         if min(size) < slide.window:
             continue
-        x = preprocess(images.resize(image, size))
-        found = slide_scores(slide, x)
-        at = places(found.shape[0], found.shape[1], slide)
+
+        def enlarged(some: np.ndarray, size: tuple[int, int] = size) -> np.ndarray:
+            return preprocess(np.stack([images.resize(image, size) for image in some]))
+
+        found = gradients.forward(slide.model, pictures, batch, before=enlarged)
+        at = np.tile(places(*found.shape[1:3], slide), (len(pictures), 1))
         if regress is not None:
-            shares = slide_scores(regress, x).reshape(-1, 4)
-            at = np.concatenate([at[:, :2] + shares[:, :2] * at[:, 2:], shares[:, 2:] * at[:, 2:]], axis=1)
-        boxes.append(at * (np.array([width, height, width, height]) / np.array(size[::-1] * 2)))
-        scores.append(found.reshape(-1, found.shape[-1]))
+            shares = gradients.forward(regress.model, pictures, batch, before=enlarged)
+            at = from_window(shares.reshape(-1, 4), at)
+        at = at * (np.array([width, height, width, height]) / np.array(size[::-1] * 2))
+        boxes.append(at.reshape(len(pictures), -1, 4))
+        scores.append(found.reshape(len(pictures), -1, found.shape[-1]))
     if not boxes:
         raise ValueError(f"at no scale is a picture of {height} x {width} as large as the window")
-    return np.concatenate(boxes), np.concatenate(scores)
+    return np.concatenate(boxes, axis=1), np.concatenate(scores, axis=1)
 
 
 # --- learning from windows ------------------------------------------------------------------------------
@@ -200,11 +226,65 @@ def _seen(box: np.ndarray, window: np.ndarray) -> float:
     return float(common / min(np.prod(box[2:]), np.prod(window[2:])))
 
 
+def hard_windows(
+    slide: Slider, data: LabelledImages, most: int = 3, least: float = 0.2
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Windows in which a trained network sees a thing where there is none, or hardly any of one.
+
+    They are of use as negatives of a next training ("hard negatives"; Felzenszwalb et al. 2010, section 4):
+    few negatives drawn at random look like a thing.
+
+    Args:
+        most: windows of each picture; least: their score for some thing.
+
+    Returns:
+        as `training_windows`, all of the class "nothing".
+    """
+    boxes, scores = scan_all(slide, data.images, SCALES)
+    nothing = len(data.class_names)
+    number, windows = [], []
+    for i, (every, sure) in enumerate(zip(boxes, scores[..., :nothing].max(axis=-1), strict=True)):
+        within = _covered(data.boxes[i, 0], every)
+        wrong = np.flatnonzero((sure >= least) & (within < 0.4))
+        wrong = wrong[np.argsort(-sure[wrong], kind="stable")][:most]
+        number.append(np.full(len(wrong), i))
+        windows.append(every[wrong])
+    count = sum(map(len, windows))
+    labels, shares = np.full(count, nothing), np.tile([0.0, 0.0, 1.0, 1.0], (count, 1))
+    return np.concatenate(number), np.concatenate(windows), labels, shares
+
+
+def _covered(box: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """The share of a box (4,) that lies inside each of windows (N, 4)."""
+    low = np.maximum(box[:2], windows[:, :2])
+    high = np.minimum(box[:2] + box[2:], windows[:, :2] + windows[:, 2:])
+    return np.prod(np.maximum(high - low, 0), axis=1) / np.prod(box[2:])
+
+
 def train_window(
-    backbone: keras.Model, data: LabelledImages, epochs: int = 20
+    backbone: keras.Model, data: LabelledImages, epochs: int = 20, rounds: int = 0
 ) -> tuple[keras.Model, Slider, Slider]:
-    """A network for windows of 48 pixels: the model itself, and both heads ready to slide."""
-    number, windows, labels, shares = training_windows(data)
+    """A network for windows of 48 pixels: the model itself, and both heads ready to slide.
+
+    Args:
+        rounds: how often it slides over the pictures it learned from, to learn again with what it got wrong.
+    """
+    rows = training_windows(data)
+    model, slide, regress = _window_network(backbone, data, rows, epochs)
+    for _ in range(rounds):
+        hard = hard_windows(slide, data)
+        rows = tuple(np.concatenate(pair) for pair in zip(rows, hard, strict=True))  # type: ignore[assignment]
+        model, slide, regress = _window_network(backbone, data, rows, epochs)
+    return model, slide, regress
+
+
+def _window_network(
+    backbone: keras.Model,
+    data: LabelledImages,
+    rows: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    epochs: int,
+) -> tuple[keras.Model, Slider, Slider]:
+    number, windows, labels, shares = rows
     maps = window_maps(backbone, data.images[number], windows, WINDOW)
     scale = float(1 / np.sqrt(np.mean(maps**2)))
     count = len(data.class_names) + 1

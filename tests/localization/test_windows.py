@@ -129,3 +129,26 @@ def test_training_windows_hold_the_object_or_hardly_any_of_it():
     assert not whole.all(axis=1).any()
     touched = np.diag(box_tools.iou(boxes, beside)) > 0
     assert touched.sum() >= 16  # two parts of an object in each scene
+
+
+def test_hard_windows_hold_no_object():
+    """A finder of red: a red patch beside the object is a hard negative, the object itself is none."""
+    made = scenes(2, size=96, seed=0)
+    made.images[:] = 0
+    for image, box in zip(made.images, made.boxes[:, 0], strict=True):
+        x, y, w, h = box.astype(int)
+        image[y : y + h, x : x + w, 0] = 255
+    slide = windows.Slider(windows.slider(red_finder()).model, 8, 2)
+    boxes, scores = windows.scan_all(slide, made.images, windows.SCALES)
+    assert scores.shape[:2] == boxes.shape[:2] and len(boxes) == 2
+    for each, image in zip(zip(boxes, scores, strict=True), made.images, strict=True):
+        for several, alone in zip(each, windows.scan(slide, image, windows.SCALES), strict=True):
+            np.testing.assert_allclose(several, alone, rtol=1e-4, atol=1e-4)
+    number, around, labels, shares = windows.hard_windows(slide, made, most=3)
+    assert set(number) == {0, 1} and len(around) == 6 and (labels == 6).all()
+    assert (shares == [0, 0, 1, 1]).all()
+    for i, window in zip(number, around, strict=True):
+        box = made.boxes[i, 0]
+        low = np.maximum(box[:2], window[:2])
+        high = np.minimum(box[:2] + box[2:], window[:2] + window[2:])
+        assert np.prod(np.maximum(high - low, 0)) < 0.4 * np.prod(box[2:])
