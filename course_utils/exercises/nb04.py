@@ -160,7 +160,7 @@ PARAMETERS = Exercise(
     solution="parameters = 5 * 5 * 1024 * 4096 + 4096",
     mistakes={
         "The 4,096 biases are missing: one for each filter.": KERNEL,
-        "4,069 is the lectures' figure, with two digits swapped. Count the weights.": 4069,
+        "4,069 is the notes' figure, with two digits swapped. Count the weights.": 4069,
         "The biases are as many as the filters, 4,096; two digits are swapped.": KERNEL + 4069,
         "4,096 counts the answers of the layer. Each has weights to every value it sees.": 4096,
         "That is a 1x1 convolution. The first layer sees all 5 x 5 places.": 1024 * 4096 + 4096,
