@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 BATCH = 200
-COUNTS = (10, 50, 100, 300)
+COUNTS = (1, 3, 10, 20, 30, 50, 75, 100, 150, 200, 300)
 
 
 def spread_out(
