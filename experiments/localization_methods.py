@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ class Size:
     """Scenes that are answered one by one, to be timed."""
 
 
-QUICK = Size(train=18, test=12, several=10, proposals=12, epochs=3, steps=2, rounds=2, timed=2)
+QUICK = Size(train=30, test=12, several=10, proposals=12, epochs=3, steps=2, rounds=2, timed=2)
 
 
 # --- scenes and their proposals -----------------------------------------------------------------------
@@ -280,68 +280,95 @@ def tables(alone_or_all: Answers, svms: dict[tuple[str, int], Any], tests: Seque
 
 def all_rounds(
     trunk: keras.Model, size: Size, tests: Sequence[Asked], start: float, minutes: float
-) -> list[tuple[Answers, dict[tuple[str, int], Any]]]:
-    """The answers of every round; SVMs learn beside what the network does next."""
-    count, answers, svms = len(tests[0].data.class_names), [], []
+) -> Iterator[dict[str, Any]]:
+    """The tables of one round after the other; SVMs learn beside what the network does next."""
+    count, waiting = len(tests[0].data.class_names), []
     with ThreadPoolExecutor(CORES) as pool:
         for seed in range(size.rounds):
             if seed and time.perf_counter() - start > 60 * minutes:
                 break
             found, regions, truth = learned(trunk, size, seed, tests)
-            answers.append(found)
             work = [(name, n) for name in regions for n in (count, 1)]
-            svms.append({each: pool.submit(svm_answers, regions[each[0]], truth, each[1]) for each in work})
+            svms = {each: pool.submit(svm_answers, regions[each[0]], truth, each[1]) for each in work}
+            waiting.append((found, svms))
             print(f"{time.perf_counter() - start:6.0f} s  networks of round {seed}", flush=True)
-        done = [{kind: future.result() for kind, future in one.items()} for one in svms]
-    return list(zip(answers, done, strict=True))
+            if seed:
+                yield finished(*waiting.pop(0), tests)
+        for each in waiting:
+            yield finished(*each, tests)
 
 
-def write_record(size: Size = Size(), precision_: str = "float32", minutes: float = 4) -> None:
-    """Measure everything and write the record; after so many minutes no further round begins."""
-    from course_utils import runs, runtime
+def finished(
+    answers: Answers, svms: dict[tuple[str, int], Future[Any]], tests: Sequence[Asked]
+) -> dict[str, Any]:
+    """The tables of a round whose SVMs are waited for."""
+    return tables(answers, {kind: future.result() for kind, future in svms.items()}, tests)
+
+
+def write_record(size: Size = Size(), minutes: float = 4) -> None:
+    """Measure everything; the record is written anew after each round.
+
+    Args:
+        minutes: after so many no further round begins.
+    """
+    from course_utils import runtime
 
     start = time.perf_counter()
-    runtime.start(0, precision_)
-
-    def say(what: str) -> None:
-        print(f"{time.perf_counter() - start:6.0f} s  {what}", flush=True)
-
+    runtime.start(0)
     trunk = pretrained.load_vgg16(until=LAYER)
     asked_of = {"seed": FRESH, "split": "test", "workers": CORES}
     alone = asked(scenes(size.test, SIDE, **asked_of), size.proposals)
     several = asked(scenes(size.several, SIDE, objects=(1, 3), **asked_of), size.proposals)
-    tests = (alone, several)
-    say("test scenes")
-    each = [tables(*one, tests) for one in all_rounds(trunk, size, tests, start, minutes)]
-    say(f"{len(each)} rounds")
-    metrics: dict[str, Any] = {
-        table: {name: with_spread([one[table][name] for one in each]) for name in each[0][table]}
-        for table in each[0]
-    }
-    baselines: dict[str, Any] = {
-        part: {"largest proposal": metrics[part].pop("largest proposal")} for part in ("methods", "detection")
-    }
     searched = spread_out(proposals.selective_search, [(image, COUNTS[-1]) for image in several.data.images])
     learn = scenes(size.train, SIDE, seed=0, split="train", workers=CORES)
-    metrics["recall"], baselines["recall"] = recalls(several.data, searched)
-    metrics["equal recall"] = equal(trunk, learn, several.data, searched, size.epochs, size.timed)
-    many = scenes(MEDIAN_FROM, SIDE, split="train", workers=CORES)
-    baselines["methods"] |= trivial(many, alone.data)
-    say("recall and time")
+    recall, unseen = recalls(several.data, searched)
+    costs = equal(trunk, learn, several.data, searched, size.epochs, size.timed)
+    blind = trivial(scenes(MEDIAN_FROM, SIDE, split="train", workers=CORES), alone.data)
+    print(f"{time.perf_counter() - start:6.0f} s  proposals, recall and cost", flush=True)
+    rounds: list[dict[str, Any]] = []
+    for one in all_rounds(trunk, size, (alone, several), start, minutes):
+        rounds.append(one)
+        metrics = {
+            table: {name: with_spread([each[table][name] for each in rounds]) for name in one[table]}
+            for table in one
+        }
+        largest = {part: metrics[part].pop("largest proposal") for part in ("methods", "detection")}
+        save(
+            size,
+            alone.data,
+            len(rounds),
+            (time.perf_counter() - start) / 60,
+            metrics | {"recall": recall, "equal recall": costs},
+            {
+                "methods": {"largest proposal": largest["methods"]} | blind,
+                "detection": {"largest proposal": largest["detection"]},
+                "recall": unseen,
+            },
+        )
+
+
+def save(size: Size, data: LabelledImages, rounds: int, minutes: float, metrics: Any, baselines: Any) -> None:
+    """Write the record of so many rounds."""
+    from course_utils import runs
+
+    name = (
+        f"{size.test} test scenes of one object, {size.several} of one to three, {SIDE}x{SIDE}; "
+        f"every way trained on the same {size.train} scenes of one object, {rounds} times on others"
+    )
     runs.record(
         "localization_methods",
         command="python -m experiments.localization_methods",
         seed=0,
-        precision=precision_,
-        minutes=(time.perf_counter() - start) / 60,
+        precision="float32",
+        minutes=minutes,
         data={
-            "name": f"{size.test} test scenes of one object, {size.several} of one to three, {SIDE}x{SIDE}; "
-            f"every way trained on the same {size.train} scenes of one object, {len(each)} times on others",
-            "sha256": hashlib.sha256(alone.data.images.tobytes() + alone.data.boxes.tobytes()).hexdigest(),
+            "name": name,
+            "sha256": hashlib.sha256(data.images.tobytes() + data.boxes.tobytes()).hexdigest(),
         },
         metrics=rounded(metrics),
         baselines=rounded(baselines),
     )
+    print(f"{60 * minutes:6.0f} s  recorded {rounds} rounds", flush=True)
 
 
 if __name__ == "__main__":
