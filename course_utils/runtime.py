@@ -171,9 +171,16 @@ def device() -> str:
     """The device in a few words, such as "CPU (2 cores)"."""
     found = gpus()
     if found:
-        return f"{len(found)} x {found[0]}" if len(found) > 1 else found[0]
+        name = _kind() or found[0]
+        return f"{len(found)} x {name}" if len(found) > 1 else name
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"CPU ({cores} cores)"
+
+
+def _kind() -> str:
+    """What the accelerator calls itself, such as "NVIDIA H100 80GB HBM3", where the backend says (JAX)."""
+    devices = getattr(load_keras().ops.zeros(1), "devices", None)
+    return str(next(iter(devices())).device_kind) if devices else ""
 
 
 def shipped(relative: str = "") -> Path:

@@ -319,29 +319,3 @@ def test_dense_head_learns_ships_and_becomes_convolutional(narrow, tmp_path, mon
     monkeypatch.setattr(scenes_dense.heads, "trunk_hash", lambda: "another")
     with pytest.raises(ValueError, match="head of another trunk"):
         scenes_dense.load(tmp_path / "weights.npz")
-
-
-def test_which_samples_help_counts_every_kind(keras, monkeypatch):
-    """The sets differ as their names say, in one numbering of the classes; the figures are the pixels'."""
-    from experiments import fcn_samples
-
-    plan = fcn_samples.Plan(counts=(4, 8), base=4, steps=1, seeds=(0, 1), tested=3, size=32)
-    made = dict(fcn_samples.sets(plan, 0))
-    sizes = {name: len(x) for name, (x, _) in made.items()}
-    one, other = "4 pictures, 4 more with rocket only", "4 pictures, 4 more with no rocket"
-    assert sizes == {"4 pictures": 4, "8 pictures": 8, one: 8, other: 8}
-    rocket = fcn_samples.NAMES.index("rocket")
-    assert set(np.unique(made[one][1][4:])) <= {0, rocket, 255}
-    assert rocket not in made[other][1][4:]
-    np.testing.assert_array_equal(made["8 pictures"][1][:4], made[other][1][:4])
-
-    answers = iter([np.eye(7, dtype=int), np.ones((7, 7), int)] * 4)
-    monkeypatch.setattr(fcn_samples, "train", lambda *_: None)
-    monkeypatch.setattr(fcn_samples, "built", lambda: None)
-    monkeypatch.setattr(fcn_samples.quick, "prepare", lambda *_: None)
-    monkeypatch.setattr(fcn_samples.quick, "answer", lambda *_: np.zeros((1, 1, 1, 7)))
-    monkeypatch.setattr(fcn_samples.segmentation, "confusion_matrix", lambda *_: next(answers))
-    found = fcn_samples.run(plan, say=lambda line: None)
-    assert list(found) == list(made)
-    assert found["4 pictures"]["mean_iu"] == 1 and found["8 pictures"]["recall"]["rocket"] == 1 / 7
-    assert found["8 pictures"]["lowest_mean_iu"] == pytest.approx(1 / 13)
