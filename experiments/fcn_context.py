@@ -74,7 +74,7 @@ def by_patches(train: LabelledImages, test: LabelledImages, side: int, plan: Pla
     rng = np.random.default_rng(seed)
     x, y = patches.sample(train.images, train.masks, plan.patches, rng, side)
     model = patches.build(len(NAMES)) if side == patches.SIDE else patches.build_wide(len(NAMES), side)
-    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=bool(runtime.gpus()))
+    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=runtime.xla())
     model.fit(x, y, batch_size=128, epochs=3, verbose=0)
     per_side = round(plan.asked**0.5)
     places = ((np.arange(per_side) + 0.5) * plan.size / per_side).astype(int)

@@ -140,7 +140,7 @@ class Lessons:
 
         optimizer = optimizers.AdamW(rate, weight_decay=RECIPE.decay, global_clipnorm=1.0)
         optimizer.exclude_from_weight_decay(var_names=["bias"])
-        model.compile(optimizer, fcn.pixel_loss(self.weights), jit_compile=bool(runtime.gpus()))
+        model.compile(optimizer, fcn.pixel_loss(self.weights), jit_compile=runtime.xla())
         rates, course = training.one_cycle(rate), []
         steps = training.steps_in(self.seen.shape[1], self.plan.batch)
         for epoch in range(epochs):
