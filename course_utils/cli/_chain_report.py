@@ -14,7 +14,9 @@ PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>From outlines to answers</title>
 <style>
 body {{ font: 17px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }}
-img {{ max-width: 100%; margin: .3rem .3rem .3rem 0; }} .few img {{ width: 31%; }}
+img {{ max-width: 100%; margin: .3rem .3rem .3rem 0; }} 
+.few {{ display: flex; flex-wrap: wrap; gap: .6rem; }} figure {{ width: 31%; margin: 0; }}
+figcaption, .key {{ font-size: .9em; }} .key i {{ display: inline-block; width: .8em; height: .8em; }}
 code {{ background: #f0f0f0; padding: .1rem .3rem; }} td, th {{ padding: .1rem .8rem .1rem 0; }}
 th {{ text-align: left; }} td + td {{ text-align: right; font-variant-numeric: tabular-nums; }}
 </style></head><body><h1>From outlines to answers</h1>
@@ -48,6 +50,14 @@ class Report:
         place = path.relative_to(self.out).as_posix()
         return f'<img src="{html.escape(place)}" alt="{html.escape(alt)}">'
 
+    def figures(self, shown: Sequence[tuple[str, Path]]) -> str:
+        """Pictures side by side, each with what it is below it."""
+        each = [
+            f"<figure>{self.image(path, name)}<figcaption>{html.escape(name)}</figcaption></figure>"
+            for name, path in shown
+        ]
+        return f'<div class="few">{"".join(each)}</div>'
+
     # --- what each step leaves --------------------------------------------------------------------------
 
     def cutouts(self, sheet: Path, names: Sequence[str]) -> None:
@@ -58,6 +68,7 @@ class Report:
             "course cutouts IMAGES --outlines FILE",
             text,
             self.image(sheet, "Pictures with their outlines and masks"),
+            key(names),
         )
 
     def classifier(self, card: dict[str, Any]) -> None:
@@ -74,21 +85,21 @@ class Report:
             table(("class", "share named right"), rows),
         )
 
-    def heat_maps(self, converted: Any, picture: Any, names: Sequence[str]) -> None:
+    def heat_maps(self, converted: Any, picture: Any, card: dict[str, Any]) -> None:
         """The converted classifier's answer to a whole picture, laid over it, class by class."""
-        from course_utils.datasets.contact_sheet import sheet
         from course_utils.pictures import images
 
-        seen = images.fit(picture, 384)
+        names, window = card["class_names"], card["input_size"]
+        seen = images.fit(picture, 3 * window)
         maps = converted.predict_on_batch(images.preprocess(seen)[None])[0]
-        tiles = [images.to_uint8(seen), *(laid_over(seen, maps[..., c]) for c in range(len(names)))]
-        path = images.save(self.out / "heat_maps.jpg", sheet(tiles, 3))
+        tiles = [images.to_uint8(seen), *(laid_over(seen, maps[..., c], window) for c in range(len(names)))]
+        paths = [images.save(self.out / "heat_maps" / f"{i}.jpg", tile) for i, tile in enumerate(tiles)]
         self.add(
             "The same weights as convolutions",
             "course convert classifier.keras",
-            f"Now it answers at {maps.shape[0]} x {maps.shape[1]} places of one picture. First the picture, "
-            f"then how sure it is of {', '.join(names)}.",
-            self.image(path, "A picture, and a map for each class"),
+            f"Now it answers at {maps.shape[0]} x {maps.shape[1]} places of one picture, each the middle "
+            f"of a window of {window} x {window} pixels: how sure it is of each class, from blue to yellow.",
+            self.figures(list(zip(("the picture", *names), paths, strict=True))),
         )
 
     def fcn(self, card: dict[str, Any]) -> None:
@@ -107,16 +118,12 @@ class Report:
             table(("", "pixel accuracy", "mean IU"), rows),
         )
 
-    def segmented(self, overlays: Sequence[Path], new: bool) -> None:
+    def segmented(self, overlays: Sequence[Path], names: Sequence[str], new: bool) -> None:
         """The answers laid over their pictures."""
         whose = "pictures that it has never seen" if new else "the pictures that it learnt from, mostly"
-        images = [self.image(path, path.stem.removesuffix("_overlay")) for path in overlays[:24]]
-        self.add(
-            "Answers",
-            "course segment PICTURE",
-            f"The network on {whose}.",
-            f'<div class="few">{"".join(images)}</div>',
-        )
+        shown = [(path.stem.removesuffix("_overlay"), path) for path in overlays[:24]]
+        text = f"The network on {whose}."
+        self.add("Answers", "course segment PICTURE", text, self.figures(shown), key(names))
 
     def samples(self, chart: Path, found: Sequence[Tried]) -> None:
         """What each set of samples led to."""
@@ -134,14 +141,38 @@ class Report:
         )
 
 
-def laid_over(picture: Any, scores: Any) -> Any:
-    """A map of 0..1 as colours over a picture, uint8, as large as the picture."""
+def laid_over(picture: Any, scores: Any, window: int, stride: int = 32) -> Any:
+    """A map of 0..1 as colours over a picture, where its places lie: the middles of windows.
+
+    Args:
+        picture: (H, W, 3), RGB 0..255.
+        scores: (h, w), of windows that begin at the picture's first pixel, `stride` apart.
+        window: their side.
+
+    Returns:
+        uint8, as large as the picture, whose border is left as it is.
+    """
+    import numpy as np
     from matplotlib import colormaps
 
     from course_utils.pictures import images
 
-    large = images.resize(scores, picture.shape[:2])
-    return images.to_uint8(0.4 * picture + 0.6 * 255 * colormaps["viridis"](large.clip(0, 1))[..., :3])
+    first = (window - stride) // 2
+    large = images.resize(scores, tuple(stride * n for n in scores.shape)).clip(0, 1)
+    out = np.array(picture, np.float32)
+    under = out[first : first + large.shape[0], first : first + large.shape[1]]
+    under *= 0.4
+    under += 0.6 * 255 * colormaps["viridis"](large)[: under.shape[0], : under.shape[1], :3]
+    return images.to_uint8(out)
+
+
+def key(names: Sequence[str]) -> str:
+    """Which colour is which class."""
+    from course_utils.pictures.palette import mask_palette
+
+    colours = zip(names, mask_palette(names)[: len(names)], strict=True)
+    each = [f'<i style="background: rgb{tuple(map(int, c))}"></i> {html.escape(name)}' for name, c in colours]
+    return f'<p class="key">{" &ensp; ".join(each)}</p>'
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from course_utils import runtime, segmentation
+from course_utils.cli import _chain_report, chain, convert, cutouts, samples
 from course_utils.cli import build as build_cli
-from course_utils.cli import chain, convert, cutouts, samples
 from course_utils.datasets import outline_files
 from course_utils.datasets.crops import crops
 from course_utils.networks import pretrained, vgg16, weight_files
@@ -300,10 +300,26 @@ def test_the_chain_leaves_a_report(own, on_narrow, tmp_path, monkeypatch):
     for name in chain.STEPS:
         assert f"course {name}" in text
     shown = re.findall(r'<img src="([^"]+)" alt="([^"]+)"', text)
-    assert len(shown) == 4 and all((page.parent / place).is_file() and alt for place, alt in shown)
+    assert all((page.parent / place).is_file() and alt for place, alt in shown)
+    heat = [alt for place, alt in shown if place.startswith("heat_maps/")]
+    assert heat[:2] == ["the picture", "background"] and len(shown) == 3 + len(heat)
     assert "n_overlay.jpg" in text and "majority class" in text and "2 of 4 pictures" in text
     with pytest.raises(FileExistsError, match="holds something already"):
         chain.fresh(tmp_path / "out")
+
+
+def test_heat_maps_lie_over_the_middles_of_their_windows():
+    picture = np.full((130, 170, 3), 255.0)
+    painted = _chain_report.laid_over(
+        picture, np.zeros((3, 4)), window=64
+    )  # the last window ends at 128, 160
+    changed = (painted != 255).any(-1)
+    assert changed[16:112, 16:144].all() and changed.sum() == 96 * 128
+    one = np.zeros((3, 4))
+    one[1, 2] = 1
+    brightest = _chain_report.laid_over(0 * picture, one, window=64).sum(-1)
+    rows, columns = np.nonzero(brightest == brightest.max())
+    assert abs(rows.mean() + 0.5 - (32 + 32)) < 1 and abs(columns.mean() + 0.5 - (64 + 32)) < 1
 
 
 def _as_if(names):
