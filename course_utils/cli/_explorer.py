@@ -90,7 +90,7 @@ def site(notebooks: str = "") -> Files:
         "weights": {},
     }
     about["photographs"] = read(PAGE / "photographs.json")
-    for name in ("vgg16", "names", "colours", "streets"):
+    for name in ("vgg16", "names", "boxes", "colours", "streets"):
         if (WEIGHTS / f"{name}.npz").is_file():
             about["weights"][name] = add_weights(files, WEIGHTS / f"{name}.npz")
     if "names" in about["weights"]:
@@ -98,6 +98,9 @@ def site(notebooks: str = "") -> Files:
         about["classes"] = [name for _, name in read(listed)]
     if "colours" in about["weights"]:
         about["centres"] = read(WEIGHTS / "colours.json")["bins"]["centres"]
+    if "boxes" in about["weights"]:
+        card = read(WEIGHTS / "boxes.json")
+        about["boxes"] = {key: card[key] for key in ("class_names", "input_size", "asked")}
     if "streets" in about["weights"]:
         about["street"] = read(WEIGHTS / "streets.json")["class_names"]
     about["atlas"] = atlas(files)

@@ -1,5 +1,5 @@
 // What the explorer computes from a network's maps: plain functions on arrays, tested beside course_utils.
-// A map stack is {name, values, h, w, c}: float32, channels last. Notebooks 02 and 03 explain the ideas.
+// Pictures and maps are {values, h, w, c}: float32, channels last. Notebooks 02 and 03 explain the ideas.
 
 /** Mean of ImageNet's blue, green and red, as the network's authors subtracted it. */
 export const MEAN = [103.939, 116.779, 123.68];
@@ -46,11 +46,16 @@ export function networkSize(height, width, side, length = Math.sqrt(height * wid
   return [height, width].map((before) => Math.max(16, 16 * Math.round((before * scale) / 16)));
 }
 
-/** Bilinear weights along one axis, antialiased when shrinking unless `reach` is 1: for each place. */
-function triangle(before, after, reach = Math.max(before / after, 1)) {
-  const scale = before / after;
+/**
+ * Where `after` places along one axis are read among `before` values: {first, weights} each, bilinear.
+ * They begin at `start` and reach over `length` values, less than 0 from right to left; beyond the ends, the last
+ * value goes on. Where it shrinks, means are taken, unless it is not `smooth`.
+ */
+function axis(before, after, { start = 0, length = before, smooth = true } = {}) {
+  const step = length / after;
+  const reach = smooth ? Math.max(Math.abs(step), 1) : 1;
   return Array.from({ length: after }, (_, i) => {
-    const centre = (i + 0.5) * scale;
+    const centre = Math.min(Math.max(start + (i + 0.5) * step, 0.5), before - 0.5);
     const first = Math.max(0, Math.ceil(centre - reach - 0.5));
     const last = Math.min(before - 1, Math.floor(centre + reach - 0.5));
     const weights = [];
@@ -60,26 +65,42 @@ function triangle(before, after, reach = Math.max(before / after, 1)) {
   });
 }
 
-/** Resize (h, w, c) to (height, width, c): bilinear, half-pixel centres, as course_utils' images.resize. */
-export function resize(values, [h, w, c], [height, width], reach) {
-  const tall = new Float32Array(height * w * c);
-  triangle(h, height, reach).forEach(({ first, weights }, y) => {
-    const row = tall.subarray(y * w * c, (y + 1) * w * c);
+/** Resize as course_utils' images.resize does, all of it or what `rows` and `columns` say, as of `axis`. */
+export function resize({ values, h, w, c }, [height, width], { rows, columns } = {}) {
+  const out = new Float32Array(height * width * c);
+  const across = axis(w, width, columns);
+  const line = new Float32Array(w * c);
+  axis(h, height, rows).forEach(({ first, weights }, y) => {
+    line.fill(0);
     weights.forEach((weight, j) => {
-      const start = (first + j) * w * c;
-      for (let i = 0; i < row.length; i++) row[i] += weight * values[start + i];
+      const start = (first + j) * line.length;
+      for (let i = 0; i < line.length; i++) line[i] += weight * values[start + i];
+    });
+    for (let x = 0, to = y * width * c; x < width; x++, to += c) {
+      const column = across[x];
+      for (let j = 0; j < column.weights.length; j++) {
+        const [weight, from] = [column.weights[j], (column.first + j) * c];
+        for (let k = 0; k < c; k++) out[to + k] += weight * line[from + k];
+      }
+    }
+  });
+  return { values: out, h: height, w: width, c };
+}
+
+/** The transposed of stretching one map (h, w): what the pixels (height, width) weigh, summed up at its places. */
+function shrink(weights, [height, width], [h, w]) {
+  const out = new Float32Array(h * w);
+  const across = axis(w, width);
+  axis(h, height).forEach((row, y) => {
+    const line = new Float32Array(w);
+    across.forEach(({ first, weights: shares }, x) => {
+      const weight = weights[y * width + x];
+      if (weight) shares.forEach((share, j) => (line[first + j] += share * weight));
+    });
+    row.weights.forEach((share, j) => {
+      for (let x = 0; x < w; x++) out[(row.first + j) * w + x] += share * line[x];
     });
   });
-  const out = new Float32Array(height * width * c);
-  const columns = triangle(w, width, reach);
-  for (let y = 0; y < height; y++)
-    columns.forEach(({ first, weights }, x) => {
-      const to = (y * width + x) * c;
-      weights.forEach((weight, j) => {
-        const from = (y * w + first + j) * c;
-        for (let i = 0; i < c; i++) out[to + i] += weight * tall[from + i];
-      });
-    });
   return out;
 }
 
@@ -117,23 +138,20 @@ export function toRgb(lab) {
   return out;
 }
 
-/** A picture with colours in place of its own: a and b (n, 2), or 0 for grey. */
-export function recolour(rgb, ab) {
-  const lab = toLab(rgb);
+/** A picture with colours in place of its own: a and b (n, 2), or none for grey. */
+export function recolour(picture, ab) {
+  const lab = toLab(picture.values);
   for (let i = 0, p = 0; i < lab.length; i += 3) [lab[i + 1], lab[i + 2]] = ab ? [ab[p++], ab[p++]] : [0, 0];
-  return toRgb(lab);
+  return { ...picture, values: toRgb(lab) };
 }
 
-/** The grey picture of the same lightness, in three equal channels. */
-export const grey = (rgb) => recolour(rgb, 0);
-
 /** What a kernel (3, 3, 3) multiplies at a place: for blue, green and red nine {pixel, weight, product}. */
-export function products({ rgb, h, w }, kernel, row, column) {
+export function products({ values, h, w }, kernel, row, column) {
   return MEAN.map((mean, i) =>
     Array.from({ length: 9 }, (_, j) => {
       const [y, x] = [row + Math.floor(j / 3) - 1, column + (j % 3) - 1];
       const inside = y >= 0 && y < h && x >= 0 && x < w;
-      const pixel = inside ? rgb[3 * (y * w + x) + 2 - i] - mean : 0;
+      const pixel = inside ? values[3 * (y * w + x) + 2 - i] - mean : 0;
       return { pixel, weight: kernel[3 * j + i], product: pixel * kernel[3 * j + i] };
     }),
   );
@@ -153,74 +171,22 @@ export function largest(values, count) {
   return order.sort((a, b) => values[b] - values[a] || a - b).slice(0, count);
 }
 
-/** Mean of every channel over the places of a stack: (c). */
+/** Mean of every channel over the places of some maps: (c). */
 export function channelMeans({ values, c }) {
   const mean = new Float64Array(c);
   for (let i = 0; i < values.length; i += c) for (let k = 0; k < c; k++) mean[k] += values[i + k];
   return mean.map((sum) => (sum * c) / values.length);
 }
 
-/** The product of a stack's values at every place with one weight a channel: (h * w). */
-export function project({ values, c }, weights, out = new Float32Array(values.length / c)) {
+/** The product of the values at every place with one weight a channel: one map. */
+export function project({ values, h, w, c }, weights) {
+  const out = new Float32Array(h * w);
   for (let p = 0, i = 0; p < out.length; p++) {
     let sum = 0;
     for (let k = 0; k < c; k++) sum += values[i++] * weights[k];
     out[p] = sum;
   }
-  return out;
-}
-
-/** How `size` places are read from `source` values: place i from lower[i] and the next, by `share`. */
-function axis(size, source) {
-  const lower = new Int32Array(size);
-  const share = new Float32Array(size);
-  for (let i = 0; i < size; i++) {
-    const place = Math.min(Math.max(((i + 0.5) * source) / size - 0.5, 0), source - 1);
-    lower[i] = Math.min(Math.floor(place), Math.max(source - 2, 0));
-    share[i] = place - lower[i];
-  }
-  return { lower, share, next: source > 1 ? 1 : 0 };
-}
-
-/** Add a map (h, w), stretched bilinearly to (height, width), to `out`. */
-export function addStretched(map, [h, w], [height, width], out) {
-  const rows = axis(height, h);
-  const columns = axis(width, w);
-  const line = new Float32Array(w);
-  for (let y = 0, p = 0; y < height; y++) {
-    const t = rows.share[y];
-    const above = rows.lower[y] * w;
-    const below = above + rows.next * w;
-    for (let x = 0; x < w; x++) line[x] = map[above + x] * (1 - t) + map[below + x] * t;
-    for (let x = 0; x < width; x++) {
-      const left = columns.lower[x];
-      out[p++] += line[left] * (1 - columns.share[x]) + line[left + columns.next] * columns.share[x];
-    }
-  }
-  return out;
-}
-
-/** The transposed of stretching: weights of the pixels, summed up at the places of a map (h, w). */
-function shrink(weights, [height, width], [h, w]) {
-  const rows = axis(height, h);
-  const columns = axis(width, w);
-  const out = new Float32Array(h * w);
-  const line = new Float32Array(w);
-  for (let y = 0, p = 0; y < height; y++) {
-    line.fill(0);
-    for (let x = 0; x < width; x++, p++) {
-      const left = columns.lower[x];
-      line[left] += weights[p] * (1 - columns.share[x]);
-      line[left + columns.next] += weights[p] * columns.share[x];
-    }
-    const above = rows.lower[y] * w;
-    const below = above + rows.next * w;
-    for (let x = 0; x < w; x++) {
-      out[above + x] += line[x] * (1 - rows.share[y]);
-      out[below + x] += line[x] * rows.share[y];
-    }
-  }
-  return out;
+  return { values: out, h, w, c: 1 };
 }
 
 /** Random numbers from 0 to 1 that are the same every time (mulberry32). */
@@ -236,120 +202,65 @@ export function random(seed) {
 
 /** The hypercolumns of a picture, standardized, never built (notebook 03): project small maps, stretch one. */
 export class Hypercolumns {
-  #lengths;
+  #lengths = {};
 
   constructor(stacks, size) {
     this.size = size;
     this.pixels = size[0] * size[1];
-    this.stacks = stacks.map((stack) => ({ ...stack, ...this.#standard(stack) }));
-    for (const stack of this.stacks) stack.squares = this.#squares(stack);
+    this.stacks = stacks.map((maps) => this.#standardized(maps));
   }
 
-  /** Call `use(line, y)` with each of the picture's rows, stretched in height alone: (w, c). */
-  #lines({ values, h, w, c }, use) {
-    const rows = axis(this.size[0], h);
-    const line = new Float32Array(w * c);
-    for (let y = 0; y < this.size[0]; y++) {
-      const t = rows.share[y];
-      const above = rows.lower[y] * w * c;
-      const below = above + rows.next * w * c;
-      for (let i = 0; i < line.length; i++) line[i] = values[above + i] * (1 - t) + values[below + i] * t;
-      use(line, y);
-    }
-  }
-
-  /** Mean and deviation of every channel over the pixels, without stretching in width. */
-  #standard(stack) {
-    const { w, c } = stack;
-    const { lower, share, next } = axis(this.size[1], w);
-    const [once, twice, pairs] = [0, 0, 0].map(() => new Float64Array(w));
-    share.forEach((t, x) => {
-      const left = lower[x];
-      once[left] += 1 - t;
-      once[left + next] += t;
-      twice[left] += (1 - t) ** 2;
-      twice[left + next] += t * t;
-      pairs[left] += 2 * t * (1 - t);
-    });
-    const sum = new Float64Array(c);
-    const square = new Float64Array(c);
-    this.#lines(stack, (line) => {
-      for (let x = 0, i = 0; x < w; x++)
-        for (let k = 0; k < c; k++, i++) {
-          const value = line[i];
-          const beside = next && x < w - 1 ? line[i + c] : value;
-          sum[k] += once[x] * value;
-          square[k] += (twice[x] * value + pairs[x] * beside) * value;
+  /** Maps with the mean and deviation of every channel over the pixels, and every pixel's squared length. */
+  #standardized(maps) {
+    const { c } = maps;
+    const [sum, square] = [new Float64Array(c), new Float64Array(c)];
+    for (const line of this.#lines(maps))
+      for (let i = 0; i < line.length; i += c)
+        for (let k = 0; k < c; k++) {
+          sum[k] += line[i + k];
+          square[k] += line[i + k] * line[i + k];
         }
-    });
     const mean = sum.map((total) => total / this.pixels);
     const scale = square.map((total, k) => {
       const deviation = Math.sqrt(Math.max(total / this.pixels - mean[k] ** 2, 0));
       return deviation > 1e-6 * Math.abs(mean[k]) ? deviation : 1;
     });
-    return { mean, scale };
+    const squares = new Float32Array(this.pixels);
+    let p = 0;
+    for (const line of this.#lines(maps))
+      for (let i = 0; i < line.length; p++)
+        for (let k = 0; k < c; k++, i++) squares[p] += ((line[i] - mean[k]) / scale[k]) ** 2;
+    return { maps, mean, scale, squares };
   }
 
-  /** Squared length of every pixel's part of this stack. */
-  #squares(stack) {
-    const { w, c, mean, scale } = stack;
-    const { lower, share, next } = axis(this.size[1], w);
-    const out = new Float32Array(this.pixels);
-    const own = new Float64Array(w);
-    const pair = new Float64Array(w);
-    this.#lines(stack, (line, y) => {
-      own.fill(0);
-      pair.fill(0);
-      for (let x = 0, i = 0; x < w; x++)
-        for (let k = 0; k < c; k++, i++) {
-          line[i] = (line[i] - mean[k]) / scale[k];
-          own[x] += line[i] * line[i];
-          if (x) pair[x - 1] += line[i] * line[i - c];
-        }
-      for (let x = 0; x < this.size[1]; x++) {
-        const [left, t] = [lower[x], share[x]];
-        const cross = next ? pair[left] : own[left];
-        out[y * this.size[1] + x] = (1 - t) ** 2 * own[left] + t * t * own[left + next] + 2 * t * (1 - t) * cross;
-      }
-    });
-    return out;
+  /** The picture's rows, one after another, stretched: (w, c). */
+  *#lines(maps) {
+    const [height, width] = this.size;
+    const length = maps.h / height;
+    for (let y = 0; y < height; y++) yield resize(maps, [1, width], { rows: { start: y * length, length } }).values;
   }
 
   /** One pixel's standardized values: an array for each of the stacks `which`. */
-  pixel(row, column, which = this.stacks.keys()) {
-    return Array.from(which, (s) => {
-      const { values, h, w, c, mean, scale } = this.stacks[s];
-      const [rows, columns] = [axis(this.size[0], h), axis(this.size[1], w)];
-      const [t, u] = [rows.share[row], columns.share[column]];
-      const a = (rows.lower[row] * w + columns.lower[column]) * c;
-      const [b, d] = [a + columns.next * c, a + rows.next * w * c];
-      return Float64Array.from({ length: c }, (_, k) => {
-        const above = values[a + k] * (1 - u) + values[b + k] * u;
-        const below = values[d + k] * (1 - u) + values[d + columns.next * c + k] * u;
-        return (above * (1 - t) + below * t - mean[k]) / scale[k];
-      });
-    });
+  pixel(p, which) {
+    return this.sums(new Float32Array(this.pixels).fill(1, p, p + 1), which);
   }
 
-  /** Squared length of every pixel over the stacks `which`; remembered for the last ones asked for. */
+  /** Squared length of every pixel over the stacks `which`. */
   squares(which) {
-    if (this.#lengths?.which !== String(which)) {
-      const out = new Float32Array(this.pixels);
-      for (const s of which) this.stacks[s].squares.forEach((value, p) => (out[p] += value));
-      this.#lengths = { which: String(which), out };
-    }
-    return this.#lengths.out;
+    return (this.#lengths[which] ??= which
+      .map((s) => this.stacks[s].squares)
+      .reduce((all, each) => all.map((value, p) => value + each[p])));
   }
 
   /** The product of every pixel with one vector, given as an array for each of `which`. */
   dot(vector, which) {
     const out = new Float32Array(this.pixels);
     which.forEach((s, j) => {
-      const stack = this.stacks[s];
-      const weights = vector[j].map((value, k) => value / stack.scale[k]);
-      const away = weights.reduce((sum, weight, k) => sum + weight * stack.mean[k], 0);
-      const small = project(stack, weights).map((value) => value - away);
-      addStretched(small, [stack.h, stack.w], this.size, out);
+      const { maps, mean, scale } = this.stacks[s];
+      const weights = vector[j].map((value, k) => value / scale[k]);
+      const away = weights.reduce((sum, weight, k) => sum + weight * mean[k], 0);
+      const { values } = resize(project(maps, weights), this.size);
+      for (let p = 0; p < out.length; p++) out[p] += values[p] - away;
     });
     return out;
   }
@@ -358,10 +269,10 @@ export class Hypercolumns {
   sums(weights, which) {
     const total = weights.reduce((a, b) => a + b, 0);
     return which.map((s) => {
-      const { values, h, w, c, mean, scale } = this.stacks[s];
-      const small = shrink(weights, this.size, [h, w]);
+      const { maps, mean, scale } = this.stacks[s];
+      const { values, h, w, c } = maps;
       const out = new Float64Array(c);
-      small.forEach((weight, p) => {
+      shrink(weights, this.size, [h, w]).forEach((weight, p) => {
         if (weight) for (let k = 0, i = p * c; k < c; k++, i++) out[k] += weight * values[i];
       });
       return out.map((sum, k) => (sum - total * mean[k]) / scale[k]);
@@ -369,12 +280,10 @@ export class Hypercolumns {
   }
 
   /** The cosine between one pixel's values and every other's: -1 to 1. */
-  similarity(row, column, which = [...this.stacks.keys()]) {
+  similarity(place, which) {
     const squares = this.squares(which);
-    const out = this.dot(this.pixel(row, column, which), which);
-    const length = squares[row * this.size[1] + column];
-    return out.map((value, p) => {
-      const both = Math.sqrt(squares[p] * length);
+    return this.dot(this.pixel(place, which), which).map((value, p) => {
+      const both = Math.sqrt(squares[p] * squares[place]);
       return both > 0 ? Math.min(Math.max(value / both, -1), 1) : 0;
     });
   }
@@ -388,7 +297,7 @@ export class Hypercolumns {
     const away = new Float64Array(sample.length).fill(Infinity);
     while (chosen.length < k) {
       const last = chosen.at(-1);
-      const near = this.dot(this.pixel(Math.floor(last / this.size[1]), last % this.size[1], which), which);
+      const near = this.dot(this.pixel(last, which), which);
       sample.forEach((p, i) => {
         away[i] = Math.min(away[i], Math.max(squares[p] + squares[last] - 2 * near[p], 0));
       });
@@ -401,7 +310,7 @@ export class Hypercolumns {
 
   /** Lloyd's rounds of k-means from pixels as starts: yields {labels, changed} after each, to the end. */
   *kmeans(starts, which, rounds = 100) {
-    let centres = starts.map((p) => this.pixel(Math.floor(p / this.size[1]), p % this.size[1], which));
+    let centres = starts.map((p) => this.pixel(p, which));
     let labels = new Uint8Array(this.pixels);
     for (let round = 0; round < rounds; round++) {
       const best = new Float32Array(this.pixels).fill(-Infinity);

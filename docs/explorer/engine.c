@@ -206,21 +206,46 @@ void pool(const float *in, float *out, int h, int w, int c) {
             }
 }
 
-/* out (n, K) = in (n, C) * weights (C, K) + bias (K), cut at `least`; K divisible by 16. Up to three rows behind
-   the last are read, and not used; `work` has the size of `scratch`. */
+/* out (n, K) = in (n, C) * weights (C, K) + bias (K), cut at `least`. Up to three rows behind the last are read,
+   and not used; `work` has the size of `scratch`. */
 void dense(const float *in, const float *weights, const float *bias, float *out, float *work, int n, int c, int k,
            float least) {
     float *u = work, *m = work + c * OUTPUTS;
     for (int first = 0; first < k; first += OUTPUTS) {
-        for (int i = 0; i < c * OUTPUTS; i += 4)
-            STORE(u + i, LOAD(weights + i / OUTPUTS * k + first + i % OUTPUTS));
+        int wide = k - first < OUTPUTS ? k - first : OUTPUTS;
+        for (int i = 0; i < c; i++)
+            for (int o = 0; o < OUTPUTS; o++) u[i * OUTPUTS + o] = o < wide ? weights[i * k + first + o] : 0;
         for (int t = 0; t < n; t += 4) {
             multiply(in + t * c, u, m, 4, c);
-            for (int i = 0; i < 4 * OUTPUTS && t + i / OUTPUTS < n; i += 4) {
-                int o = first + i % OUTPUTS;
-                V sum = ADD(LOAD(m + i), LOAD(bias + o));
-                STORE(out + (t + i / OUTPUTS) * k + o, wasm_f32x4_pmax(wasm_f32x4_splat(least), sum));
-            }
+            for (int j = 0; j < 4 && t + j < n; j++)
+                for (int o = 0; o < wide; o++) {
+                    float sum = m[j * OUTPUTS + o] + bias[first + o];
+                    out[(t + j) * k + first + o] = sum > least ? sum : least;
+                }
         }
+    }
+}
+
+/* out (h, w, rows * columns * C): at each place of in (h, w, C) what a kernel of that many rows and columns, `step`
+   places from one to the next, is multiplied with there; beyond the maps lie zeros. */
+void patches(const float *in, float *out, int h, int w, int c, int rows, int columns, int step) {
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++)
+            for (int i = 0; i < rows * columns; i++) {
+                int row = y + (i / columns - rows / 2) * step, col = x + (i % columns - columns / 2) * step;
+                int inside = row >= 0 && row < h && col >= 0 && col < w;
+                for (int k = 0; k < c; k++) *out++ = inside ? in[(row * w + col) * c + k] : 0;
+            }
+}
+
+/* The values of n float16 numbers, n divisible by 4, none of them infinite. They may lie in the upper half of `out`:
+   nothing is written before it was read. */
+void halves(const unsigned short *in, float *out, int n) {
+    V magnitude = wasm_i32x4_splat(0x7fff), scale = wasm_f32x4_splat(0x1p112f); /* 127 - 15 in the exponent */
+    for (int i = 0; i < n; i += 4) {
+        V bits = wasm_u32x4_load16x4(in + i);
+        V sign = wasm_i32x4_shl(wasm_v128_andnot(bits, magnitude), 16);
+        V value = wasm_f32x4_mul(wasm_i32x4_shl(wasm_v128_and(bits, magnitude), 13), scale);
+        STORE(out + i, wasm_v128_or(sign, value));
     }
 }

@@ -1,135 +1,97 @@
 // The page: photographs, the worker that computes, and the view that is shown.
 
 import { VIEWS, make, press } from "./views.js";
-import { forNetwork, onCanvas, readPicture } from "./pictures.js";
+import { forNetwork, onCanvas, paintNumbers, readPicture } from "./pictures.js";
 
+const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
 const $ = (id) => document.getElementById(id);
 const SLOW = 2.5; // seconds that a picture of normal size may take before the page stays with quick ones
 const QUICK = 128;
 const NORMAL = 224;
 const OWN = "A photograph of your own";
+const OWN_CREDIT = `${OWN}: it stays on this device.`;
 
-const app = {
-  state: { choice: 0, layer: 6, k: 4, map: 0, at: [0.38, 0.36] },
-  light: $("light"),
-  picture: null,
-  say,
-  caption: (text) => ($("caption").textContent = text),
-  ask,
-  mark,
-  wish,
-  point() {
-    const [y, x] = app.state.at;
-    const { h, w } = app.picture;
-    return { row: Math.min(Math.floor(y * h), h - 1), column: Math.min(Math.floor(x * w), w - 1) };
-  },
-};
 const poster = new Image();
-let view = null;
+const waiting = new Map(); // questions that the worker has not answered: {id: {told, done}}
+let at = [0.38, 0.36]; // the touched place, in shares of the photograph
+let looked = false; // at the photograph that is shown
 let sideChosen = false;
+let last = 0;
+
+/** What the views draw on. */
+const page = { canvas: $("light"), ask, say, caption, light, mark, clear, wish };
 
 function say(text, wrong = false) {
   $("status").textContent = text;
   $("status").classList.toggle("wrong", wrong);
 }
 
-// --- the worker ----------------------------------------------------------------------------------------------
-
-const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-const open = new Map();
-let last = 0;
-
-/** Ask the worker something; null if another picture came in between, or if it fails, which is said. */
-function ask(what, question = {}) {
-  const id = ++last;
-  const { picture } = app;
-  worker.postMessage({ ...question, id, what });
-  return new Promise((resolve) => open.set(id, (answer) => resolve(app.picture === picture ? answer : null)));
+function caption(text) {
+  $("caption").textContent = text;
 }
 
-const EVENTS = {
-  bytes({ bytes, total }) {
-    const bar = document.querySelector("progress");
-    [bar.value, bar.hidden] = [total ? bytes / total : 0, bytes >= total];
-    if (bytes < total) say(`Fetching the network: ${(bytes / 1e6).toFixed(0)} of ${(total / 1e6).toFixed(0)} MB`);
-  },
-  layer: ({ layer }) => say(`Looking … ${layer.replace("_conv", ", convolution ").replace("block", "block ")}`),
-  round: (event) => app.onRound?.(event),
-  failed: ({ message }) => say(`${message}.`, true),
-};
+// --- the worker ----------------------------------------------------------------------------------------------
 
-worker.onmessage = ({ data }) => {
-  if (data.event) return EVENTS[data.event](data);
-  if (data.error) say(`${data.error}.`, true);
-  open.get(data.id)(data.answer ?? null);
-  open.delete(data.id);
+/** Ask the worker; null if another question came in between, or if it fails, which is said. told(part) before. */
+function ask(what, question = {}, told = () => {}) {
+  const id = ++last;
+  worker.postMessage({ ...question, id, what });
+  return new Promise((done) => waiting.set(id, { told, done }));
+}
+
+function fetched(bytes, total) {
+  const bar = document.querySelector("progress");
+  [bar.value, bar.hidden] = [bytes / total, bytes >= total];
+  if (bytes < total) say(`Fetching the network: ${(bytes / 1e6).toFixed(0)} of ${(total / 1e6).toFixed(0)} MB`);
+}
+
+worker.onmessage = ({ data: { id, part, answer, error, bytes, total } }) => {
+  if (total) return fetched(bytes, total);
+  if (error) say(`${error}.`, true);
+  if (part) return id === last && waiting.get(id).told(part);
+  waiting.get(id).done(id === last ? (answer ?? null) : null);
+  waiting.delete(id);
 };
 worker.onerror = (event) => say(`The network could not be started: ${event.message ?? "unknown reason"}.`, true);
 
-// --- the photograph ------------------------------------------------------------------------------------------
-
-/** Show a picture and let the network look at it. */
-async function take(canvas, text = OWN, credit = `${OWN}: it stays on this device.`) {
-  stopCamera();
-  const { width, height } = canvas;
-  Object.assign($("photo"), { width, height });
-  $("photo").getContext("2d").drawImage(canvas, 0, 0);
-  $("stage").style.setProperty("--aspect", (width / height).toFixed(4));
-  app.source = canvas;
-  app.caption(credit);
-  $("stage").setAttribute("aria-label", `${text}. In Touch and Magnifier the arrow keys move the point.`);
-  await look();
-}
-
-async function look() {
-  const side = Number($("side").value);
-  const { rgb, h, w } = forNetwork(app.source, side);
-  app.picture = { h, w, side };
-  clear();
-  $("marks").setAttribute("viewBox", `0 0 ${w} ${h}`);
-  say("Looking …");
-  const found = await ask("look", { rgb, h, w });
-  if (!found) return;
-  say(`The network looked at ${w} × ${h} pixels for ${found.seconds.toFixed(1)} s.`);
-  view?.update();
-  if (!sideChosen && side === QUICK && (found.seconds * NORMAL ** 2) / QUICK ** 2 < SLOW) {
-    sideChosen = true; // this device is quick enough for pictures of normal size
-    $("side").value = String(NORMAL);
-    return look();
-  }
-  document.body.dataset.ready = String(Number(document.body.dataset.ready ?? 0) + 1); // pictures looked at
-}
+// --- what is drawn over the photograph -----------------------------------------------------------------------
 
 function clear() {
-  app.light.getContext("2d").clearRect(0, 0, app.light.width, app.light.height);
+  page.canvas.getContext("2d").clearRect(0, 0, page.canvas.width, page.canvas.height);
   $("marks").replaceChildren();
 }
 
-/** Draw shapes and, unless it is left out, a cross at a pixel, over the photograph. */
-function mark(shapes, row, column, cross = true) {
-  const svg = (tag, attributes) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    return element;
-  };
-  const dot = { x: column - 0.5, y: row - 0.5, width: 2, height: 2 };
-  const all = cross ? [...shapes, ["rect", { ...dot, class: "dark" }], ["rect", dot]] : shapes;
-  $("marks").replaceChildren(...all.map(([tag, attributes]) => svg(tag, attributes)));
+function light(map, palette, text) {
+  paintNumbers(page.canvas, map, palette);
+  caption(text);
 }
 
-/** What a map would like to see most, from the atlas of notebook 08, or null. */
+/** Draw rectangles, in pixels of the picture that the network looked at. */
+function mark(shapes) {
+  const drawn = shapes.map((attributes) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    return element;
+  });
+  $("marks").replaceChildren(...drawn);
+}
+
+/** What a map would like to see most, from the atlas of notebook 08: [a picture], or nothing. */
 function wish(layer, index) {
-  const tile = app.site.atlas?.layers[layer]?.[index];
-  if (!tile) return null;
+  const tile = page.site.atlas?.layers[layer]?.[index];
+  if (!tile) return [];
   const [x, y, size] = tile;
   const label = `What map ${index} would like to see most`;
   const canvas = make("canvas", { className: "wish", role: "img", ariaLabel: label, width: size, height: size });
+  poster.src ||= page.site.atlas.file;
   poster.decode().then(() => canvas.getContext("2d").drawImage(poster, x, y, size, size, 0, 0, size, size));
-  return canvas;
+  return [canvas];
 }
 
-/** Read a picture (a promise of a file) and take it; what can't be read is said. */
-async function use(file, button, text, credit) {
+// --- the photograph ------------------------------------------------------------------------------------------
+
+/** Read a picture (a promise of a file) and look at it; what can't be read is said. */
+async function use(file, button, text = OWN, credit = OWN_CREDIT) {
   try {
     say("Reading the picture …");
     press(button, $("tray").children);
@@ -139,16 +101,48 @@ async function use(file, button, text, credit) {
   }
 }
 
-function usePhotograph({ file, text, credit }, button) {
-  const fetched = fetch(file).then((answer) => answer.blob());
-  return use(fetched, button, text, `Photograph: ${credit}`);
+/** Show a picture and let the network look at it, first at a small one. */
+async function take(canvas, text, credit) {
+  stopCamera();
+  const { width, height } = canvas;
+  Object.assign($("photo"), { width, height });
+  $("photo").getContext("2d").drawImage(canvas, 0, 0);
+  $("stage").style.setProperty("--aspect", (width / height).toFixed(4));
+  $("stage").setAttribute("aria-label", `${text}. In Touch and Magnifier the arrow keys move the point.`);
+  page.source = canvas;
+  caption(credit);
+  await look();
+}
+
+async function look() {
+  const picture = forNetwork(page.source, Number($("side").value));
+  const { h, w } = picture;
+  page.picture = picture;
+  looked = false;
+  clear();
+  $("marks").setAttribute("viewBox", `0 0 ${w} ${h}`);
+  say("Looking …");
+  const told = ({ layer }) => say(`Looking … ${layer.replace("_conv", ", convolution ").replace("block", "block ")}`);
+  const found = await ask("look", page.picture, told);
+  if (!found) return;
+  looked = true;
+  say(`The network looked at ${w} × ${h} pixels for ${found.seconds.toFixed(1)} s.`);
+  await update();
+  if (page.picture !== picture) return;
+  if (!sideChosen && (found.seconds * NORMAL ** 2) / QUICK ** 2 < SLOW) {
+    sideChosen = true; // this device is quick enough for pictures of normal size
+    $("side").value = String(NORMAL);
+    return look();
+  }
+  document.body.dataset.ready = String(Number(document.body.dataset.ready ?? 0) + 1); // pictures looked at
 }
 
 function fillTray() {
-  const buttons = app.site.photographs.map((photograph) => {
-    const image = make("img", { src: photograph.file, alt: photograph.text, loading: "lazy" });
-    const button = make("button", { type: "button", title: photograph.text, aria: { pressed: false } }, image);
-    button.addEventListener("click", () => usePhotograph(photograph, button));
+  const buttons = page.site.photographs.map(({ file, text, credit }) => {
+    const image = make("img", { src: file, alt: text, loading: "lazy" });
+    const button = make("button", { type: "button", title: text, aria: { pressed: false } }, image);
+    const get = () => fetch(file).then((answer) => answer.blob());
+    button.addEventListener("click", () => use(get(), button, text, `Photograph: ${credit}`));
     return button;
   });
   $("tray").replaceChildren(...buttons);
@@ -165,7 +159,7 @@ async function useCamera() {
   const video = $("viewfinder");
   if (video.srcObject) {
     press(null, $("tray").children);
-    return take(onCanvas(video, video.videoWidth, video.videoHeight));
+    return take(onCanvas(video, video.videoWidth, video.videoHeight), OWN, OWN_CREDIT);
   }
   try {
     video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
@@ -186,18 +180,14 @@ function stopCamera() {
 function listenForPictures() {
   $("choose").addEventListener("click", () => $("file").click());
   $("file").addEventListener("change", () => useOne($("file").files));
-  $("camera").hidden = !navigator.mediaDevices?.getUserMedia;
+  $("camera").hidden = !navigator.mediaDevices;
   $("camera").addEventListener("click", useCamera);
-  addEventListener("dragover", (event) => {
+  const dropping = (event) => {
     event.preventDefault();
-    document.body.classList.add("dropping");
-  });
-  addEventListener("dragleave", () => document.body.classList.remove("dropping"));
-  addEventListener("drop", (event) => {
-    event.preventDefault();
-    document.body.classList.remove("dropping");
-    useOne(event.dataTransfer.files);
-  });
+    document.body.classList.toggle("dropping", event.type === "dragover");
+  };
+  for (const type of ["dragover", "dragleave", "drop"]) addEventListener(type, dropping);
+  addEventListener("drop", (event) => useOne(event.dataTransfer.files));
   addEventListener("paste", (event) => useOne(event.clipboardData.files));
   $("side").addEventListener("change", () => {
     sideChosen = true;
@@ -207,47 +197,65 @@ function listenForPictures() {
 
 // --- views and touching --------------------------------------------------------------------------------------
 
-function showView(id) {
-  const chosen = VIEWS.find((each) => each.id === id) ?? VIEWS[0];
-  for (const tab of $("views").children) {
-    tab.setAttribute("aria-selected", tab.id === `tab-${chosen.id}`);
-    tab.tabIndex = tab.id === `tab-${chosen.id}` ? 0 : -1;
-  }
-  const panel = make("div", {}, make("p", {}, chosen.text));
-  clear();
-  app.onRound = null;
-  $("panel").replaceChildren(panel);
-  $("panel").setAttribute("aria-labelledby", `tab-${chosen.id}`);
-  view = chosen.show(app, panel);
-  if (app.site.notebooks) {
-    const address = `${app.site.notebooks}${chosen.notebook}.html`;
-    panel.append(make("p", {}, make("a", { href: address }, "How it works: the notebook")));
-  }
-  $("stage").classList.toggle("touchable", Boolean(view.touch));
-  if (app.picture) view.update();
+const shownView = () => (location.hash.slice(1) in VIEWS ? location.hash.slice(1) : "names");
+
+/** What is set in a view's form, as numbers, and the touched pixel. */
+function settingsOf(form) {
+  const { h, w } = page.picture;
+  const settings = Object.fromEntries(Array.from(new FormData(form), ([name, value]) => [name, Number(value)]));
+  return { ...settings, row: Math.floor(at[0] * h), column: Math.floor(at[1] * w) };
 }
 
-function fillTabs() {
-  const tabs = VIEWS.map(({ id, title }) => {
-    const tab = make("button", { type: "button", role: "tab", id: `tab-${id}`, aria: { controls: "panel" } }, title);
-    tab.addEventListener("click", () => (location.hash = id));
-    return tab;
-  });
-  $("views").replaceChildren(...tabs);
+/** Ask what the view that is shown asks, and draw the answer. */
+async function update() {
+  const name = shownView();
+  const [view, form] = [VIEWS[name], $(`view-${name}`)];
+  if (!looked || (view.needs && !page.site.weights[view.needs])) return;
+  const settings = settingsOf(form);
+  const slider = form.querySelector("[type=range]");
+  if (slider) slider.ariaValueText = form.querySelector("output").textContent = view.told(settings);
+  const draw = (found) => view.draw(found, { page, form, settings });
+  const found = await ask(name, settings, draw);
+  if (found) draw(found);
+}
+
+function showView() {
+  const name = shownView();
+  for (const tab of $("views").children) {
+    const chosen = tab.id === `tab-${name}`;
+    tab.setAttribute("aria-selected", chosen);
+    tab.tabIndex = chosen ? 0 : -1;
+    $(tab.getAttribute("aria-controls")).hidden = !chosen;
+  }
+  $("stage").classList.toggle("touchable", Boolean(VIEWS[name].touch));
+  clear();
+  update();
+}
+
+function fillViews() {
+  for (const form of document.forms) form.addEventListener("input", update);
+  for (const [name, { needs }] of Object.entries(VIEWS))
+    if (needs && !page.site.weights[needs])
+      $(`view-${name}`).append(make("p", {}, "This part is not installed here; the other views work."));
+  for (const link of document.querySelectorAll(".more a")) {
+    link.href = page.site.notebooks + link.getAttribute("href");
+    link.parentElement.hidden = !page.site.notebooks;
+  }
   $("views").addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
-    const next = tabs[(tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length];
+    const tabs = [...$("views").children];
+    const next = tabs.at((tabs.indexOf(document.activeElement) + step) % tabs.length);
     next.focus();
     next.click();
   });
-  addEventListener("hashchange", () => showView(location.hash.slice(1)));
+  addEventListener("hashchange", showView);
+  showView();
 }
 
 function touchAt(y, x) {
-  if (!view?.touch || !app.picture) return;
-  app.state.at = [y, x].map((place) => Math.min(Math.max(place, 0), 0.9999));
-  view.touch();
+  at = [y, x].map((place) => Math.min(Math.max(place, 0), 0.9999));
+  if (VIEWS[shownView()].touch) update();
 }
 
 function listenForTouches() {
@@ -265,29 +273,23 @@ function listenForTouches() {
   });
   stage.addEventListener("keydown", (event) => {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    if (!step || !view?.touch || !app.picture) return;
+    if (!step || !looked || !VIEWS[shownView()].touch) return;
     event.preventDefault();
-    const { h, w } = app.picture;
+    const { h, w } = page.picture;
     const far = event.shiftKey ? 8 : 1;
-    touchAt(app.state.at[0] + (far * step[0]) / h, app.state.at[1] + (far * step[1]) / w);
+    touchAt(at[0] + (far * step[0]) / h, at[1] + (far * step[1]) / w);
   });
 }
 
 async function start() {
-  app.site = await (await fetch("site.json")).json();
-  app.threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, 4) : 1;
-  if (app.site.atlas) poster.src = app.site.atlas.file;
+  page.site = await (await fetch("site.json")).json();
   $("side").value = String(QUICK);
-  fillTabs();
+  fillViews();
   fillTray();
   listenForPictures();
   listenForTouches();
-  const { weights, centres } = app.site;
-  const started = ask("start", { threads: app.threads, site: { weights, centres } });
-  showView(location.hash.slice(1));
-  await started;
-  await usePhotograph(app.site.photographs[0], $("tray").firstChild);
+  $("tray").firstChild.click();
 }
 
-globalThis.explorer = app; // for tests and the curious
+globalThis.explorer = page; // for tests and the curious
 start().catch((error) => say(`The explorer could not start: ${error.message}.`, true));

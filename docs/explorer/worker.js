@@ -1,190 +1,158 @@
-// The thread that computes: it holds the network and the maps of one picture, and answers the page's questions.
+// The thread that computes. It holds the network and one picture, and answers the page's questions: {id, what, …}.
+// To each comes {id, answer} or {id, error}, before it {id, part} where there is something to see earlier. Only the
+// last question counts: one that is still open when the next comes in is given up, and its answer is null.
 
-import { COLUMN, Hypercolumns, addStretched, channelMeans, largest } from "./arithmetic.js";
-import { Network, activationMap, classify, colours, help, readArrays, streets } from "./network.js";
+import { COLUMN, Hypercolumns, LAYERS, channelMeans, largest, resize } from "./arithmetic.js";
+import { activation, colours, locate, names, streets } from "./heads.js";
+import { Engine, Weights, pause, run } from "./network.js";
 
-let network, weights, centres;
-const heads = {};
-let picture = {}; // the one that is looked at: {rgb, h, w, done, places, seconds, columns, colours, asked}
+const REPLACED = Symbol("another question came");
+const FIRST = LAYERS[0].name;
+let engine, site, weights, ground, last;
+let picture; // {values, h, w, maps: {layer: Maps}, top: what lies above it in memory is free}, and what is remembered
 
-/** The arrays of a file of weights of this site, while it arrives. */
-async function* open(name, seen) {
-  const { file, arrays } = weights[name];
-  const answer = await fetch(file);
-  if (!answer.ok) throw new Error(`${file} is missing (the server says ${answer.status})`);
-  yield* readArrays(answer.body, arrays, seen);
+async function start() {
+  const threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, 4) : 1;
+  const get = (name) => fetch(new URL(name, import.meta.url));
+  const code = get(threads > 1 ? "engine_threads.wasm" : "engine.wasm").then((answer) => answer.arrayBuffer());
+  site = await (await get("site.json")).json();
+  engine = await Engine.start(await WebAssembly.compile(await code), threads);
+  weights = Object.fromEntries(Object.entries(site.weights).map(([name, told]) => [name, new Weights(engine, told)]));
+  ground = engine.top;
+  weights.vgg16.fetch((bytes) => postMessage({ bytes, total: weights.vgg16.bytes }));
 }
 
-async function fetchTrunk() {
-  const total = weights.vgg16.bytes;
-  let [bytes, told] = [0, 0];
-  const seen = (count) => {
-    bytes += count;
-    if (bytes - told > 4e5 || bytes === total) postMessage({ event: "bytes", bytes: (told = bytes), total });
-  };
-  await network.read(open("vgg16", seen));
-}
+/** Which of the layers in COLUMN are asked: a block's, or all of them for 0. */
+const stacksOf = (block) => (block ? [block - 1] : [0, 1, 2, 3, 4]);
 
-/** A head as {part: values}, fetched when it is first asked for; null where it isn't installed. */
-async function head(name) {
-  if (!weights[name]) return null;
-  const read = async () => {
-    const parts = {};
-    for await (const { name: part, values } of open(name)) parts[part.replace("predictions_", "")] = values;
-    return parts;
-  };
-  heads[name] ??= read().catch((error) => {
-    delete heads[name]; // another try may reach it
-    throw error;
-  });
-  return heads[name];
-}
-
-/** A layer's maps of the picture: a view, to be used at once (the engine's memory may grow). */
-const stack = (layer) => network.stack(picture.places[layer]);
-
-/** The hypercolumns of the picture, made when they are first asked for. */
 function columns() {
-  picture.columns ??= new Hypercolumns(COLUMN.map(stack), [picture.h, picture.w]);
-  return picture.columns;
+  const { maps, h, w } = picture;
+  const stacks = COLUMN.map((name) => maps[name]);
+  return (picture.columns ??= new Hypercolumns(stacks, [h, w]));
 }
 
-/** One map as bytes, 0 to its largest value: {index, peak, bytes, h, w}. */
-function asPicture({ values, h, w, c }, index) {
+/** One map as bytes, 0 to its largest value. */
+function asBytes({ values, h, w, c }, index = 0) {
   let peak = 0;
   for (let i = index; i < values.length; i += c) peak = Math.max(peak, values[i]);
-  const bytes = Uint8Array.from({ length: h * w }, (_, p) => (255 * values[p * c + index]) / (peak || 1));
-  return { index, peak, bytes, h, w };
+  const share = 255 / (peak || 1);
+  return {
+    index,
+    h,
+    w,
+    numbers: Uint8Array.from({ length: h * w }, (_, p) => share * Math.max(values[p * c + index], 0)),
+  };
 }
 
+/** Each gets a question, a way to wait that ends where the question is replaced, and one to tell a part. */
 const ANSWERS = {
-  async start({ threads, site }) {
-    ({ weights, centres } = site);
-    network = await Network.start(threads);
-    fetchTrunk().catch((error) => postMessage({ event: "failed", message: error.message }));
+  /** Look at a picture; what was known of the one before is given up. */
+  async look({ values, h, w }, still, tell) {
+    engine.top = ground;
+    const { maps, seconds } = await run(engine, weights.vgg16, { values, h, w }, still, (layer) => tell({ layer }));
+    picture = { values, h, w, c: 3, maps, top: engine.top };
+    return { seconds };
   },
 
-  /** Look at a picture (h, w, 3); each layer is told when it is there. Null: another one came in between. */
-  async look({ rgb, h, w }) {
-    const own = { rgb, h, w };
-    picture = own;
-    network.forget();
-    const done = (layer) => postMessage({ event: "layer", layer });
-    own.done = network.run(rgb, h, w, () => picture === own, done).then((found) => Object.assign(own, found));
-    await own.done;
-    return own.places ? { seconds: own.seconds } : null;
+  /** The classes that the head thinks likeliest, each with its class activation map. */
+  async names() {
+    const maps = picture.maps.block5_conv3;
+    const shares = names(engine, weights.names, maps);
+    return largest(shares, 5).map((index) => {
+      const map = resize(activation(engine, weights.names, maps, index), [picture.h, picture.w]);
+      return { ...asBytes(map), index, probability: shares[index] };
+    });
   },
 
-  /** The classes that the head thinks likeliest: [{index, probability}]. */
-  async names({ count }) {
-    const own = picture;
-    const found = await head("names");
-    if (!found) return [];
-    if (picture !== own) return null;
-    const shares = classify(stack("block5_conv3"), found);
-    return largest(shares, count).map((index) => ({ index, probability: shares[index] }));
-  },
-
-  /** Where the picture speaks for a class: (H, W), as share of the strongest place. */
-  async activation({ index }) {
-    const { h, w, places } = picture;
-    const found = await head("names");
-    if (picture.places !== places) return null;
-    const last = stack("block5_conv3");
-    const map = activationMap(last, found, index);
-    const out = addStretched(map, [last.h, last.w], [h, w], new Float32Array(h * w));
-    const top = out.reduce((a, b) => Math.max(a, b), 1e-6);
-    return out.map((value) => Math.max(value, 0) / top);
-  },
-
-  /** How similar all pixels are to one in some stacks, and a layer's maps that stand out most under it. */
-  async touch({ row, column, which, layer, count }) {
-    const likeness = columns().similarity(row, column, which);
-    const place = COLUMN.indexOf(layer);
-    const [deviations] = columns().pixel(row, column, [place]);
-    const { mean, scale } = columns().stacks[place];
+  /** How similar all pixels are to one, and a layer's maps that stand out most under it. */
+  async touch({ row, column, block }) {
+    const place = row * picture.w + column;
+    const likeness = columns().similarity(place, stacksOf(block));
+    const [layer] = stacksOf(block).slice(-1);
+    const [deviations] = columns().pixel(place, [layer]);
+    const { maps, mean, scale } = columns().stacks[layer];
     const value = (k) => mean[k] + scale[k] * deviations[k];
-    const strongest = largest(deviations, count).map((k) => ({ ...asPicture(stack(layer), k), value: value(k) }));
-    return { likeness, strongest };
+    const strongest = largest(deviations, 8).map((k) => ({ ...asBytes(maps, k), value: value(k) }));
+    return { layer: COLUMN[layer], likeness, strongest };
   },
 
-  /** Maps of a layer: those asked for, or the ones with the largest mean. */
-  async maps({ layer, count, among }) {
-    const means = channelMeans(stack(layer));
-    const wanted = among ? among.map((k) => means[k]) : means;
-    return largest(wanted, count).map((i) => asPicture(stack(layer), among ? among[i] : i));
+  /** The maps of a layer that answer most, among those with a wish where there is an atlas. */
+  async layers({ layer: number }) {
+    const layer = LAYERS[number].name;
+    const maps = picture.maps[layer];
+    const means = channelMeans(maps);
+    const among = Object.keys(site.atlas?.layers[layer] ?? means).map(Number);
+    const wanted = among.map((k) => means[k]);
+    return { layer, strongest: largest(wanted, 12).map((i) => asBytes(maps, among[i])) };
   },
 
-  /** k-means of the pixels: each round's labels are told, the last ones answered. */
-  async groups({ k, which }) {
-    const own = picture;
-    const asked = (own.asked = (own.asked ?? 0) + 1);
-    const all = columns();
-    const starts = all.starts(k, which);
+  /** k-means of the pixels, told after each round. */
+  async groups({ k, block }, still, tell) {
+    const starts = columns().starts(k, stacksOf(block));
+    let found;
     let rounds = 0;
-    for (const { labels, changed } of all.kmeans(starts, which)) {
-      rounds++;
-      postMessage({ event: "round", labels, changed, k });
-      await new Promise((resolve) => setTimeout(resolve));
-      if (picture !== own || own.asked !== asked) return null;
-      if (!changed) return { labels, rounds, starts };
+    for (const { labels, changed } of columns().kmeans(starts, stacksOf(block))) {
+      found = { labels, rounds: ++rounds, starts, settled: !changed };
+      tell(found);
+      await still(pause());
     }
-    return null;
+    return found;
   },
 
-  /** What the head of colours guesses from light and dark alone; remembered. Null: it isn't installed. */
-  async colours() {
-    const own = picture;
-    const found = await head("colours");
-    if (!found || picture !== own) return null;
-    if (!own.colours) {
-      own.asked = (own.asked ?? 0) + 1; // groups that are still being sorted are given up
-      own.done = colours(network, own, found, centres, () => picture === own);
-      own.colours = await own.done;
-      own.columns = null; // its views are void where the memory has grown
-    }
-    return picture === own ? own.colours : null;
+  /** The name and the box of one object, told after each look. */
+  async boxes(_, still, tell) {
+    return (picture.boxes ??= await locate(engine, weights, site.boxes, picture, still, tell));
   },
 
-  /** The class of each pixel, by the head that was taught street scenes. Null: it isn't installed. */
+  /** What the head of colours guesses from light and dark alone. */
+  async colours(_, still) {
+    return (picture.colours ??= await colours(engine, weights, site.centres, picture, still));
+  },
+
+  /** The class of each pixel, by the head that was taught street scenes. */
   async streets() {
-    const own = picture;
-    const found = await head("streets");
-    if (!found || picture !== own) return null;
-    own.asked = (own.asked ?? 0) + 1;
-    own.columns = null; // as above
-    return { labels: streets(network, COLUMN.slice(1).map(stack), found) };
+    return { labels: streets(engine, weights.streets, picture.maps) };
   },
 
-  /** One map's kernel of the first layer, at a place: what the convolution multiplies there. */
-  async magnify({ row, column, map }) {
-    const { rgb, h, w } = picture;
-    const first = stack("block1_conv1");
-    const value = first.values[(row * w + column) * first.c + map];
-    return { ...network.filter("block1_conv1", map), value, map: asPicture(first, map), rgb, h, w };
+  /** A kernel of the first layer and what it is multiplied with at a place. */
+  async magnifier({ row, column, map }, still) {
+    const { kernel, bias, shape } = await still(weights.vgg16.part(FIRST));
+    const first = picture.maps[FIRST];
+    const all = engine.floats(kernel, 27 * shape[3]);
+    return {
+      kernel: Float32Array.from({ length: 27 }, (_, i) => all[i * shape[3] + map]),
+      bias: engine.floats(bias, shape[3])[map],
+      value: first.values[(row * first.w + column) * first.c + map],
+      map: asBytes(first, map),
+    };
   },
 
-  /** Bytes that the engine holds. */
+  /** For tests: how much is held, and a layer's maps as they are. */
   async memory() {
-    return network.engine.memory.buffer.byteLength;
+    return { bytes: engine.memory.buffer.byteLength, threads: engine.threads };
   },
-
-  /** A layer's maps as they are, for tests. */
   async raw({ layer }) {
-    const { values, h, w, c } = stack(layer);
+    const { values, h, w, c } = picture.maps[layer];
     return { values: values.slice(), h, w, c };
   },
 };
 
-onmessage = async ({ data }) => {
-  if (data.help) return help(data.help);
-  const waits = !["start", "look"].includes(data.what);
-  const asked = picture;
+const ready = start();
+
+onmessage = async ({ data: { id, what, ...question } }) => {
+  last = id;
+  const still = async (wait) => {
+    const found = await wait;
+    if (id !== last) throw REPLACED;
+    return found;
+  };
   try {
-    if (waits) await asked.done; // a question is about the picture that was there when it was asked
-    const answer = waits && (picture !== asked || !asked.places) ? null : await ANSWERS[data.what](data);
-    postMessage({ id: data.id, answer });
+    await still(ready);
+    await still(pause()); // of several touches that have come by now, the last one alone is answered
+    await still(weights[what]?.fetch()); // the head of that name, for some
+    if (picture) engine.top = picture.top; // what earlier questions left above is given up
+    postMessage({ id, answer: await ANSWERS[what](question, still, (part) => postMessage({ id, part })) });
   } catch (error) {
-    postMessage({ id: data.id, error: error.message });
+    postMessage(error === REPLACED ? { id, answer: null } : { id, error: error.message });
   }
 };

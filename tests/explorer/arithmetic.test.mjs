@@ -1,9 +1,14 @@
 // The explorer's arithmetic beside plain ways to write the same; run by tests/test_explorer.py with node --test.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import test from "node:test";
 import * as own from "../../docs/explorer/arithmetic.js";
-import { activationMap, classify, readArrays } from "../../docs/explorer/network.js";
+import { activation, names } from "../../docs/explorer/heads.js";
+import { Engine, Weights } from "../../docs/explorer/network.js";
+
+const file = new URL("../../docs/explorer/engine.wasm", import.meta.url);
+const engine = await Engine.start(await WebAssembly.compile(readFileSync(file)));
 
 const next = own.random(7);
 const noise = (count) => Float32Array.from({ length: count }, () => 4 * next() - 1);
@@ -20,10 +25,8 @@ function dense(stacks, [height, width]) {
   const columns = Array.from({ length: height * width }, () => []);
   for (const { values, h, w, c } of stacks)
     for (let k = 0; k < c; k++) {
-      const map = Float32Array.from({ length: h * w }, (_, p) => values[p * c + k]);
-      own
-        .addStretched(map, [h, w], [height, width], new Float32Array(height * width))
-        .forEach((v, p) => columns[p].push(v));
+      const map = { values: Float32Array.from({ length: h * w }, (_, p) => values[p * c + k]), h, w, c: 1 };
+      own.resize(map, [height, width]).values.forEach((v, p) => columns[p].push(v));
     }
   return columns[0]
     .map((_, k) => {
@@ -43,19 +46,27 @@ const COLUMNS = dense(STACKS, SIZE);
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 
 test("stretching is bilinear with half-pixel centres", () => {
-  const out = own.addStretched(Float32Array.of(0, 4), [1, 2], [2, 4], new Float32Array(8));
-  near(out, [0, 1, 3, 4, 0, 1, 3, 4]);
+  const out = own.resize({ values: [0, 4], h: 1, w: 2, c: 1 }, [2, 4]);
+  near(out.values, [0, 1, 3, 4, 0, 1, 3, 4]);
 });
 
 test("resizing keeps what is constant, and means when it shrinks", () => {
-  near(own.resize(new Float32Array(35).fill(3), [5, 7, 1], [3, 11]), new Float32Array(33).fill(3));
-  const ramp = Float32Array.from({ length: 64 }, (_, i) => i);
-  const small = own.resize(ramp, [1, 64, 1], [1, 4]);
+  const flat = { values: new Float32Array(35).fill(3), h: 5, w: 7, c: 1 };
+  near(own.resize(flat, [3, 11]).values, new Float32Array(33).fill(3));
+  const ramp = { values: Float32Array.from({ length: 64 }, (_, i) => i), h: 1, w: 64, c: 1 };
+  const small = own.resize(ramp, [1, 4]).values;
   near(
     small.map((value, i) => value - small[3 - i]),
     [small[0] - small[3], small[1] - small[2], small[2] - small[1], small[3] - small[0]],
   );
   assert.ok(Math.abs(small.reduce((a, b) => a + b) / 4 - 31.5) < 1e-3);
+});
+
+test("windows: beyond the border the edge goes on, a length below 0 mirrors", () => {
+  const row = { values: [1, 2, 3, 4], h: 1, w: 4, c: 1 };
+  near(own.resize(row, [1, 4], { columns: { start: -2, length: 4 } }).values, [1, 1, 1, 2]);
+  near(own.resize(row, [1, 4], { columns: { start: 4, length: -4 } }).values, [4, 3, 2, 1]);
+  near(own.resize(row, [1, 2], { columns: { start: 1, length: 2 } }).values, [2, 3]);
 });
 
 test("the network's sizes are multiples of 16 with the picture's aspect and about the area asked for", () => {
@@ -87,9 +98,9 @@ test("similarity is the cosine of the columns that are never built", () => {
   ]) {
     const one = COLUMNS[row * SIZE[1] + column];
     const cosines = COLUMNS.map((other) => dot(one, other) / Math.sqrt(dot(one, one) * dot(other, other)));
-    near(all.similarity(row, column), cosines, 1e-4);
+    near(all.similarity(row * SIZE[1] + column, [0, 1, 2, 3]), cosines, 1e-4);
     near(
-      all.pixel(row, column).flatMap((part) => [...part]),
+      all.pixel(row * SIZE[1] + column, [0, 1, 2, 3]).flatMap((part) => [...part]),
       one,
       1e-4,
     );
@@ -98,7 +109,7 @@ test("similarity is the cosine of the columns that are never built", () => {
 
 test("one stack alone", () => {
   const alone = new own.Hypercolumns([STACKS[1]], SIZE);
-  near(new own.Hypercolumns(STACKS, SIZE).similarity(3, 3, [1]), alone.similarity(3, 3));
+  near(new own.Hypercolumns(STACKS, SIZE).similarity(45, [1]), alone.similarity(45, [0]));
 });
 
 test("sums are the transposed of products", () => {
@@ -135,12 +146,66 @@ test("k-means gives Lloyd's labels", () => {
   assert.ok(labels.filter((label, p) => label === found.labels[p]).length >= 0.995 * labels.length);
 });
 
+/** A layer's weights, in the engine and outside. */
+function layerOf(shape) {
+  const values = { kernel: noise(shape.reduce((a, b) => a * b)), bias: noise(shape.at(-1)) };
+  const place = (numbers) => engine.put({ values: numbers, c: numbers.length }).pointer;
+  const weights = { kernel: place(values.kernel), bias: place(values.bias), shape: [1, 1, ...shape].slice(-4) };
+  return { weights, values };
+}
+
+/** A convolution as one writes it down; its values `apart` places from one to the next. */
+function convolved({ values, h, w, c }, { weights, values: { kernel, bias } }, apart = 1) {
+  const [rows, columns, , k] = weights.shape;
+  return Float32Array.from({ length: h * w * k }, (_, at) => {
+    const [y, x, o] = [Math.floor(at / (w * k)), Math.floor(at / k) % w, at % k];
+    let sum = bias[o];
+    for (let i = 0; i < rows; i++)
+      for (let j = 0; j < columns; j++) {
+        const [row, column] = [y + (i - (rows >> 1)) * apart, x + (j - (columns >> 1)) * apart];
+        if (row < 0 || row >= h || column < 0 || column >= w) continue;
+        for (let n = 0; n < c; n++)
+          sum += values[(row * w + column) * c + n] * kernel[((i * columns + j) * c + n) * k + o];
+      }
+    return sum;
+  });
+}
+
+test("the engine's convolutions are those that one writes down", () => {
+  const maps = engine.put(stack(7, 9, 8));
+  const plain = { values: maps.values.slice(), h: 7, w: 9, c: 8 };
+  for (const [shape, apart] of [
+    [[3, 3, 8, 19], 3],
+    [[3, 3, 8, 5], 1],
+    [[8, 3], 1],
+  ]) {
+    const layer = layerOf(shape);
+    const expected = convolved(plain, layer, apart);
+    near(engine.layer(maps, layer.weights, { apart }).values, expected, 1e-4);
+    const cut = expected.map((value) => Math.max(value, 0));
+    near(engine.layer(maps, layer.weights, { apart, relu: true }).values, cut, 1e-4);
+  }
+  const layer = layerOf([3, 3, 8, 32]); // Winograd's way
+  near(
+    engine.convolve(maps, layer.weights).values,
+    convolved(plain, layer).map((value) => Math.max(value, 0)),
+    1e-3,
+  );
+  const line = engine.put(stack(1, 11, 4));
+  const five = layerOf([5, 4, 6]);
+  near(engine.layer(line, five.weights, { apart: 3 }).values, convolved(line, five, 3), 1e-4);
+  const pooled = engine.pool(maps);
+  const largest = plain.values.filter((_, i) => [0, 8, 72, 80].includes(i)).reduce((a, b) => Math.max(a, b));
+  assert.deepEqual([pooled.h, pooled.w, pooled.values[0]], [3, 4, largest]);
+});
+
 test("names: mean of the maps and one matrix; the activation map's mean is the logit", () => {
   const maps = stack(3, 4, 6);
-  const head = { kernel: noise(6 * 5), bias: noise(5) };
-  const shares = classify(maps, head);
-  const logits = Array.from(head.bias, (bias, k) => {
-    const map = activationMap(maps, head, k);
+  const { weights, values } = layerOf([6, 5]);
+  const head = { layers: { predictions: weights } };
+  const shares = names(engine, head, maps);
+  const logits = Array.from(values.bias, (bias, k) => {
+    const map = activation(engine, head, maps, k).values;
     return bias + map.reduce((a, b) => a + b, 0) / map.length;
   });
   const sum = logits.reduce((total, logit) => total + Math.exp(logit), 0);
@@ -152,7 +217,7 @@ test("names: mean of the maps and one matrix; the activation map's mean is the l
 });
 
 test("the products of a place add up to the convolution there", () => {
-  const picture = { rgb: noise(4 * 5 * 3), h: 4, w: 5 };
+  const picture = stack(4, 5, 3);
   const kernel = noise(27);
   for (const [row, column] of [
     [0, 0],
@@ -165,7 +230,7 @@ test("the products of a place add up to the convolution there", () => {
         for (let k = 0; k < 3; k++) {
           const [i, j] = [y - row + 1, x - column + 1];
           if (i < 0 || i > 2 || j < 0 || j > 2) continue;
-          sum += (picture.rgb[(y * 5 + x) * 3 + 2 - k] - own.MEAN[k]) * kernel[(i * 3 + j) * 3 + k];
+          sum += (picture.values[(y * 5 + x) * 3 + 2 - k] - own.MEAN[k]) * kernel[(i * 3 + j) * 3 + k];
         }
     const all = own.products(picture, kernel, row, column).flat();
     near([all.reduce((total, { product }) => total + product, 0)], [sum]);
@@ -175,25 +240,21 @@ test("the products of a place add up to the convolution there", () => {
 test("weights come array by array, whatever the size of a stream's parts; a file cut short is told", async () => {
   const halves = new Uint16Array([0x3c00, 0xc000, 0x3800, 0x0001, 0x7bff]); // 1, -2, .5, 2 ** -24, 65504
   const bytes = new Uint8Array(halves.buffer);
-  const listed = [
-    ["a", [2, 1]],
-    ["b", [3]],
+  const arrays = [
+    ["a_kernel", [2, 1]],
+    ["a_bias", [3]],
   ];
   const read = async (parts) => {
-    let seen = 0;
-    const found = [];
-    const stream = new Blob(parts).stream();
-    for await (const array of readArrays(stream, listed, (count) => (seen += count))) found.push(array);
+    let seen;
+    const found = new Weights(engine, { bytes: 10, arrays });
+    await found.read(new Blob(parts).stream(), (count) => (seen = count));
     return { found, seen };
   };
   const { found, seen } = await read([bytes.subarray(0, 3), bytes.subarray(3, 5), bytes.subarray(5)]);
-  assert.deepEqual(
-    found.map(({ name, values }) => [name, ...values]),
-    [
-      ["a", 1, -2],
-      ["b", 0.5, 2 ** -24, 65504],
-    ],
-  );
+  const { kernel, bias, shape } = await found.part("a");
+  assert.deepEqual(shape, [1, 1, 2, 1]);
+  assert.deepEqual([...engine.floats(kernel, 2)], [1, -2]);
+  assert.deepEqual([...engine.floats(bias, 3)], [0.5, 2 ** -24, 65504]);
   assert.equal(seen, 10);
   await assert.rejects(read([bytes.subarray(0, 9)]), /cut short/);
 });
@@ -202,7 +263,7 @@ test("colours: Lab of known ones, there and back, and grey keeps the lightness",
   near(own.toLab([255, 255, 255, 255, 0, 0, 0, 0, 0]), [100, 0, 0, 53.24, 80.09, 67.2, 0, 0, 0], 1e-2);
   const rgb = noise(300).map((value) => 127 + 30 * value);
   near(own.toRgb(own.toLab(rgb)), rgb, 1e-3);
-  const grey = own.grey(rgb);
+  const grey = own.recolour({ values: rgb }).values;
   grey.forEach((value, i) => assert.ok(Math.abs(value - grey[i - (i % 3)]) < 0.01));
   near(
     own.toLab(grey).filter((_, i) => i % 3 === 0),

@@ -3,7 +3,7 @@
 const NAMES = [
   ...["document", "location", "navigator", "self", "addEventListener", "postMessage", "performance", "fetch", "URL"],
   ...["Worker", "Blob", "Response", "TextDecoder", "TextEncoder", "DecompressionStream", "WebAssembly", "Event"],
-  ...["Image", "setTimeout", "createImageBitmap", "getComputedStyle", "onmessage"],
+  ...["FormData", "Image", "setTimeout", "createImageBitmap", "getComputedStyle", "onmessage"],
 ];
 
 export default [
