@@ -15,7 +15,10 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "explorer"
 COMMON = "--target=wasm32 -O3 -ffreestanding -nostdlib -msimd128 -Wall -Wextra -Werror"
 LINK = ["--no-entry", "--import-memory", "--max-memory=1073741824", "--strip-all"]
-LINK += [f"--export={name}" for name in ("convolve", "dense", "halves", "patches", "pool", "scratch", "__heap_base")]
+LINK += [
+    f"--export={name}"
+    for name in ("convolve", "dense", "halves", "patches", "pool", "scratch", "__heap_base")
+]
 THREADS = ["-DTHREADS", "-matomics", "-mbulk-memory", "-mmutable-globals"]
 THREADS += ["-Wl,--shared-memory,--export=__stack_pointer"]
 

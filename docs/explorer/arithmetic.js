@@ -56,10 +56,10 @@ function axis(before, after, { start = 0, length = before, smooth = true } = {})
   const reach = smooth ? Math.max(Math.abs(step), 1) : 1;
   return Array.from({ length: after }, (_, i) => {
     const centre = Math.min(Math.max(start + (i + 0.5) * step, 0.5), before - 0.5);
-    const first = Math.max(0, Math.ceil(centre - reach - 0.5));
-    const last = Math.min(before - 1, Math.floor(centre + reach - 0.5));
+    const first = Math.max(0, Math.floor(centre - reach + 0.5));
+    const last = Math.min(before - 1, Math.ceil(centre + reach - 1.5));
     const weights = [];
-    for (let j = first; j <= last; j++) weights.push(Math.max(0, 1 - Math.abs(j + 0.5 - centre) / reach));
+    for (let j = first; j <= last; j++) weights.push(1 - Math.abs(j + 0.5 - centre) / reach);
     const sum = weights.reduce((a, b) => a + b, 0);
     return { first, weights: weights.map((weight) => weight / sum) };
   });
@@ -92,14 +92,14 @@ function shrink(weights, [height, width], [h, w]) {
   const out = new Float32Array(h * w);
   const across = axis(w, width);
   axis(h, height).forEach((row, y) => {
-    const line = new Float32Array(w);
-    across.forEach(({ first, weights: shares }, x) => {
+    for (let x = 0; x < width; x++) {
       const weight = weights[y * width + x];
-      if (weight) shares.forEach((share, j) => (line[first + j] += share * weight));
-    });
-    row.weights.forEach((share, j) => {
-      for (let x = 0; x < w; x++) out[(row.first + j) * w + x] += share * line[x];
-    });
+      if (!weight) continue; // most are 0, for one pixel or a group
+      row.weights.forEach((down, i) => {
+        const to = (row.first + i) * w + across[x].first;
+        across[x].weights.forEach((share, j) => (out[to + j] += weight * down * share));
+      });
+    }
   });
   return out;
 }
@@ -178,6 +178,13 @@ export function channelMeans({ values, c }) {
   return mean.map((sum) => (sum * c) / values.length);
 }
 
+/** The product of `c` values with as many others. */
+function inner(values, a, b, c) {
+  let sum = 0;
+  for (let k = 0; k < c; k++) sum += values[a + k] * values[b + k];
+  return sum;
+}
+
 /** The product of the values at every place with one weight a channel: one map. */
 export function project({ values, h, w, c }, weights) {
   const out = new Float32Array(h * w);
@@ -212,32 +219,51 @@ export class Hypercolumns {
 
   /** Maps with the mean and deviation of every channel over the pixels, and every pixel's squared length. */
   #standardized(maps) {
-    const { c } = maps;
+    const { w, c } = maps;
+    const [height, width] = this.size;
+    const tall = resize(maps, [height, w]).values; // in width, sums of squares follow from those of neighbours
+    const columns = axis(w, width);
+    const { mean, scale } = this.#moments(tall, columns, [w, c]);
+    for (let i = 0; i < tall.length;) for (let k = 0; k < c; k++, i++) tall[i] = (tall[i] - mean[k]) / scale[k];
+    const squares = new Float32Array(this.pixels);
+    const [own, near] = [new Float64Array(w), new Float64Array(w)];
+    for (let y = 0, i = 0; y < height; y++) {
+      for (let x = 0; x < w; x++, i += c) {
+        own[x] = inner(tall, i, i, c);
+        near[x] = x < w - 1 ? inner(tall, i, i + c, c) : 0;
+      }
+      columns.forEach(({ first, weights: [a, b = 0] }, x) => {
+        const both = b && b * b * own[first + 1] + 2 * a * b * near[first];
+        squares[y * width + x] = a * a * own[first] + both;
+      });
+    }
+    return { maps, mean, scale, squares };
+  }
+
+  /** Mean and deviation of every channel, of maps that are stretched in height alone. */
+  #moments(tall, columns, [w, c]) {
+    // how much a value, its square, and its product with the next one count in a row of pixels
+    const [once, twice, pair] = [0, 0, 0].map(() => new Float64Array(w));
+    for (const { first, weights: shares } of columns)
+      shares.forEach((share, j) => {
+        once[first + j] += share;
+        twice[first + j] += share * share;
+        if (j) pair[first] += 2 * share * shares[0];
+      });
     const [sum, square] = [new Float64Array(c), new Float64Array(c)];
-    for (const line of this.#lines(maps))
-      for (let i = 0; i < line.length; i += c)
-        for (let k = 0; k < c; k++) {
-          sum[k] += line[i + k];
-          square[k] += line[i + k] * line[i + k];
+    for (let i = 0; i < tall.length;)
+      for (let x = 0; x < w; x++)
+        for (let k = 0; k < c; k++, i++) {
+          const beside = pair[x] && pair[x] * tall[i + c];
+          sum[k] += once[x] * tall[i];
+          square[k] += (twice[x] * tall[i] + beside) * tall[i];
         }
     const mean = sum.map((total) => total / this.pixels);
     const scale = square.map((total, k) => {
       const deviation = Math.sqrt(Math.max(total / this.pixels - mean[k] ** 2, 0));
       return deviation > 1e-6 * Math.abs(mean[k]) ? deviation : 1;
     });
-    const squares = new Float32Array(this.pixels);
-    let p = 0;
-    for (const line of this.#lines(maps))
-      for (let i = 0; i < line.length; p++)
-        for (let k = 0; k < c; k++, i++) squares[p] += ((line[i] - mean[k]) / scale[k]) ** 2;
-    return { maps, mean, scale, squares };
-  }
-
-  /** The picture's rows, one after another, stretched: (w, c). */
-  *#lines(maps) {
-    const [height, width] = this.size;
-    const length = maps.h / height;
-    for (let y = 0; y < height; y++) yield resize(maps, [1, width], { rows: { start: y * length, length } }).values;
+    return { mean, scale };
   }
 
   /** One pixel's standardized values: an array for each of the stacks `which`. */

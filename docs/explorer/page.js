@@ -11,12 +11,12 @@ const NORMAL = 224;
 const OWN = "A photograph of your own";
 const OWN_CREDIT = `${OWN}: it stays on this device.`;
 
-const poster = new Image();
 const waiting = new Map(); // questions that the worker has not answered: {id: {told, done}}
 let at = [0.38, 0.36]; // the touched place, in shares of the photograph
 let looked = false; // at the photograph that is shown
 let sideChosen = false;
 let last = 0;
+let poster; // of what the maps would like to see: a promise
 
 /** What the views draw on. */
 const page = { canvas: $("light"), ask, say, caption, light, mark, clear, wish };
@@ -83,8 +83,8 @@ function wish(layer, index) {
   const [x, y, size] = tile;
   const label = `What map ${index} would like to see most`;
   const canvas = make("canvas", { className: "wish", role: "img", ariaLabel: label, width: size, height: size });
-  poster.src ||= page.site.atlas.file;
-  poster.decode().then(() => canvas.getContext("2d").drawImage(poster, x, y, size, size, 0, 0, size, size));
+  poster ??= blobOf(page.site.atlas.file).then(createImageBitmap);
+  poster.then((bitmap) => canvas.getContext("2d").drawImage(bitmap, x, y, size, size, 0, 0, size, size));
   return [canvas];
 }
 
@@ -137,12 +137,13 @@ async function look() {
   document.body.dataset.ready = String(Number(document.body.dataset.ready ?? 0) + 1); // pictures looked at
 }
 
+const blobOf = (file) => fetch(file).then((answer) => answer.blob());
+
 function fillTray() {
   const buttons = page.site.photographs.map(({ file, text, credit }) => {
     const image = make("img", { src: file, alt: text, loading: "lazy" });
     const button = make("button", { type: "button", title: text, aria: { pressed: false } }, image);
-    const get = () => fetch(file).then((answer) => answer.blob());
-    button.addEventListener("click", () => use(get(), button, text, `Photograph: ${credit}`));
+    button.addEventListener("click", () => use(blobOf(file), button, text, `Photograph: ${credit}`));
     return button;
   });
   $("tray").replaceChildren(...buttons);
