@@ -443,10 +443,11 @@ def test_fits_the_screen_and_can_be_used_without_a_mouse(
 ) -> None:
     page = Page(browser, address, viewport={"width": width, "height": height}).open()
     for view in ("names", "touch", "layers", "groups", "boxes", "colours", "streets", "magnifier"):
-        page.tab.focus("#views [aria-selected=true]")
+        page.tab.focus("#views [aria-current]")
         if view != "names":
-            page.tab.keyboard.press("ArrowRight")
-        page.tab.wait_for_selector(f"#tab-{view}[aria-selected=true]")
+            page.tab.keyboard.press("Tab")
+            page.tab.keyboard.press("Enter")
+        page.tab.wait_for_selector(f"#view-{view}:visible")
         page.tab.wait_for_timeout(800)
         assert page.tab.evaluate("document.documentElement.scrollWidth") <= width
         assert page.tab.evaluate(UNNAMED) == 0

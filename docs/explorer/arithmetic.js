@@ -308,10 +308,8 @@ export class Hypercolumns {
   /** The cosine between one pixel's values and every other's: -1 to 1. */
   similarity(place, which) {
     const squares = this.squares(which);
-    return this.dot(this.pixel(place, which), which).map((value, p) => {
-      const both = Math.sqrt(squares[p] * squares[place]);
-      return both > 0 ? Math.min(Math.max(value / both, -1), 1) : 0;
-    });
+    const dots = this.dot(this.pixel(place, which), which);
+    return dots.map((value, p) => value / Math.sqrt(squares[p] * squares[place]) || 0);
   }
 
   /** k-means++ starts (Arthur and Vassilvitskii 2007) among some pixels: k of them, numbered row by row. */

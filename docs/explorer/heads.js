@@ -100,7 +100,7 @@ function blended(engine, layers, maps, blocks) {
       const { values } = resize(above, [x.h, x.w]);
       x = engine.put({ ...side, values: side.values.map((value, i) => Math.max(value + values[i], 0)) });
     }
-    x = engine.convolve(x, layers[`look_${name}`]);
+    x = engine.layer(x, layers[`look_${name}`], { relu: true });
     if (!found.length) {
       const around = engine.layer(x, layers.context, { relu: true, apart: 3 }).values;
       x.values.set(x.values.map((value, i) => value + around[i]));

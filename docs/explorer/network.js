@@ -77,9 +77,21 @@ export class Engine {
     return out;
   }
 
-  /** A 3 x 3 convolution with ReLU, on all threads; depths divisible by 4 and 16. */
-  convolve(x, { kernel, bias, shape }) {
-    const out = new Maps(this, x.h, x.w, shape[3]);
+  /** A convolution, its values `apart` places from one to the next; a dense layer is one of 1 x 1. */
+  layer(x, { kernel, bias, shape: [rows, columns, c, k] }, { relu = false, apart = 1 } = {}) {
+    const out = new Maps(this, x.h, x.w, k);
+    if (relu && apart === 1 && rows === 3 && c % 4 === 0 && k % 16 === 0) return this.#winograd(x, kernel, bias, out);
+    const { top } = this;
+    const seen = rows * columns > 1 ? new Maps(this, x.h, x.w, rows * columns * c) : x;
+    if (seen !== x) this.exports.patches(x.pointer, seen.pointer, x.h, x.w, c, rows, columns, apart);
+    const least = relu ? 0 : -Infinity;
+    this.exports.dense(seen.pointer, kernel, bias, out.pointer, this.work[0], x.h * x.w, seen.c, k, least);
+    this.top = top;
+    return out;
+  }
+
+  /** The convolutions that VGG-16 is made of, on all threads. */
+  #winograd(x, kernel, bias, out) {
     const [arrays, sizes] = [
       [x.pointer, kernel, bias, out.pointer],
       [x.h, x.w, x.c, out.c],
@@ -91,16 +103,6 @@ export class Engine {
       Atomics.notify(slots, 0);
     }
     this.exports.convolve(...arrays, this.work[0], ...sizes, 0, this.threads);
-    return out;
-  }
-
-  /** Any convolution, its values `apart` places from one to the next; a dense layer is one of 1 x 1. */
-  layer(x, { kernel, bias, shape: [rows, columns, c, k] }, { relu = false, apart = 1 } = {}) {
-    const seen = rows * columns > 1 ? new Maps(this, x.h, x.w, rows * columns * c) : x;
-    if (seen !== x) this.exports.patches(x.pointer, seen.pointer, x.h, x.w, c, rows, columns, apart);
-    const out = new Maps(this, x.h, x.w, k);
-    const least = relu ? 0 : -Infinity;
-    this.exports.dense(seen.pointer, kernel, bias, out.pointer, this.work[0], x.h * x.w, seen.c, k, least);
     return out;
   }
 }
@@ -165,23 +167,14 @@ export class Weights {
 
 // --- VGG-16 ------------------------------------------------------------------------------------------------
 
-/** The first layer's weights with a fourth input, of zeros: the engine takes channels by fours. */
-function widened(engine, { kernel, bias, shape: [rows, columns, c, k] }) {
-  const wide = engine.put({ values: new Float32Array(rows * columns * 4 * k), c: rows * columns * 4 * k });
-  for (let i = 0; i < rows * columns; i++) wide.values.set(engine.floats(kernel + 4 * i * c * k, c * k), i * 4 * k);
-  return { kernel: wide.pointer, bias, shape: [rows, columns, 4, k] };
-}
-
 /**
  * Run a picture {values, h, w} of RGB 0..255 through the network.
  * still(promise): waits for it, and throws where the answer is no longer wanted; done(name) after each layer.
  * Returns {maps: {layer: Maps}, seconds: of computing}.
  */
 export async function run(engine, trunk, { values, h, w }, still, done = () => {}) {
-  const first = widened(engine, await still(trunk.part(LAYERS[0].name)));
-  let x = new Maps(engine, h, w, 4);
-  const input = x.values.fill(0);
-  for (let p = 0; p < h * w; p++) for (let k = 0; k < 3; k++) input[4 * p + k] = values[3 * p + 2 - k] - MEAN[k];
+  const input = Float32Array.from({ length: 3 * h * w }, (_, i) => values[i - (i % 3) + 2 - (i % 3)] - MEAN[i % 3]);
+  let x = engine.put({ values: input, h, w, c: 3 });
   const maps = {};
   let seconds = 0;
   for (const { name, pooled } of LAYERS) {
@@ -189,7 +182,7 @@ export async function run(engine, trunk, { values, h, w }, still, done = () => {
     await still(pause());
     const start = performance.now();
     if (pooled) x = engine.pool(x);
-    x = maps[name] = engine.convolve(x, name === LAYERS[0].name ? first : weights);
+    x = maps[name] = engine.layer(x, weights, { relu: true });
     seconds += (performance.now() - start) / 1000;
     done(name);
   }

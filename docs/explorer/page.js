@@ -222,12 +222,8 @@ async function update() {
 
 function showView() {
   const name = shownView();
-  for (const tab of $("views").children) {
-    const chosen = tab.id === `tab-${name}`;
-    tab.setAttribute("aria-selected", chosen);
-    tab.tabIndex = chosen ? 0 : -1;
-    $(tab.getAttribute("aria-controls")).hidden = !chosen;
-  }
+  for (const link of $("views").children) link.ariaCurrent = link.hash === `#${name}` ? "page" : null;
+  for (const form of document.forms) form.hidden = form.id !== `view-${name}`;
   $("stage").classList.toggle("touchable", Boolean(VIEWS[name].touch));
   clear();
   update();
@@ -242,14 +238,6 @@ function fillViews() {
     link.href = page.site.notebooks + link.getAttribute("href");
     link.parentElement.hidden = !page.site.notebooks;
   }
-  $("views").addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const tabs = [...$("views").children];
-    const next = tabs.at((tabs.indexOf(document.activeElement) + step) % tabs.length);
-    next.focus();
-    next.click();
-  });
   addEventListener("hashchange", showView);
   showView();
 }

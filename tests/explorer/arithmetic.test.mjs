@@ -187,7 +187,7 @@ test("the engine's convolutions are those that one writes down", () => {
   }
   const layer = layerOf([3, 3, 8, 32]); // Winograd's way
   near(
-    engine.convolve(maps, layer.weights).values,
+    engine.layer(maps, layer.weights, { relu: true }).values,
     convolved(plain, layer).map((value) => Math.max(value, 0)),
     1e-3,
   );
