@@ -59,6 +59,7 @@ worker.onerror = (event) => say(`The network could not be started: ${event.messa
 function clear() {
   page.canvas.getContext("2d").clearRect(0, 0, page.canvas.width, page.canvas.height);
   $("marks").replaceChildren();
+  caption(page.credit);
 }
 
 function light(map, palette, text) {
@@ -109,8 +110,7 @@ async function take(canvas, text, credit) {
   $("photo").getContext("2d").drawImage(canvas, 0, 0);
   $("stage").style.setProperty("--aspect", (width / height).toFixed(4));
   $("stage").setAttribute("aria-label", `${text}. In Touch and Magnifier the arrow keys move the point.`);
-  page.source = canvas;
-  caption(credit);
+  Object.assign(page, { source: canvas, credit });
   await look();
 }
 
@@ -216,8 +216,11 @@ async function update() {
   const slider = form.querySelector("[type=range]");
   if (slider) slider.ariaValueText = form.querySelector("output").textContent = view.told(settings);
   const draw = (found) => view.draw(found, { page, form, settings });
+  if (view.wait) say(view.wait);
   const found = await ask(name, settings, draw);
-  if (found) draw(found);
+  if (!found) return;
+  say("");
+  draw(found);
 }
 
 function showView() {

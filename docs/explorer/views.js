@@ -2,6 +2,7 @@
 //   needs: the head without which there is nothing to ask;
 //   touch: whether a place of the photograph is asked about;
 //   told(settings): the text beside its slider;
+//   wait: what is said while the worker computes, where that takes long;
 //   draw(answer, {page, form, settings}): over the photograph and in the view's own form, whole or in part.
 
 import { COLUMN, LAYERS, fieldAt, largest, products } from "./arithmetic.js";
@@ -42,8 +43,7 @@ function list({ page, form }, maps, captionOf, contentOf, chosen) {
 
 /** Fill a form's list with a layer's maps, and their wishes where there is an atlas. */
 function listMaps(context, layer, maps, textOf, chosen = false) {
-  const { page, form } = context;
-  form.querySelector(".list").classList.toggle("wide", Boolean(page.site.atlas));
+  const { page } = context;
   const content = (map) => {
     const canvas = make("canvas", { role: "img", ariaLabel: `Map ${map.index} of ${plain(layer)}` });
     paintNumbers(canvas, map, MAP);
@@ -53,14 +53,11 @@ function listMaps(context, layer, maps, textOf, chosen = false) {
   list(context, maps, caption, content, chosen);
 }
 
-/** Fill a form's list with a key: shares of some classes, the largest first. */
-function listShares({ form }, names, shares, palette) {
-  const items = largest(shares, shares.length).map((k) => {
-    const chip = make("span", { className: "chip" });
-    chip.style.background = `rgb(${palette[k].slice(0, 3)})`;
-    return make("li", {}, chip, `${names[k]} ${percent(shares[k])}`);
-  });
-  form.querySelector(".list").replaceChildren(...items);
+/** A name and its share, as text and as a bar. */
+function bar(name, share) {
+  const drawn = make("span", { className: "bar" });
+  drawn.style.width = `${100 * share}%`;
+  return [drawn, make("span", {}, name), make("span", { className: "share" }, percent(share))];
 }
 
 /** Shapes: the square that a layer sees from a place, and faintly those of the other blocks. */
@@ -117,11 +114,7 @@ export const VIEWS = {
     needs: "names",
     draw(found, context) {
       const { classes } = context.page.site;
-      const content = ({ index, probability }) => {
-        const bar = make("span", { className: "bar" });
-        bar.style.width = `${100 * probability}%`;
-        return [bar, make("span", {}, classes[index]), make("span", { className: "share" }, percent(probability))];
-      };
+      const content = ({ index, probability }) => bar(classes[index], probability);
       list(context, found, ({ index }) => `Bright: what speaks for “${classes[index]}”.`, content, true);
       const [{ index, probability }] = found;
       context.page.say(`The network's first thought: ${classes[index]}, ${percent(probability)}.`);
@@ -167,14 +160,15 @@ export const VIEWS = {
 
   boxes: {
     needs: "boxes",
-    draw({ odds, box }, context) {
-      const { page, form } = context;
+    wait: "Looking for one thing …",
+    draw({ odds, box }, { page, form }) {
       const { class_names: names } = page.site.boxes;
       const [best] = largest(odds, 1);
       const [x, y, width, height] = box;
       page.mark(framed({ x, y, width, height }));
       page.caption(`The network's one box: “${names[best]}”.`);
-      listShares(context, names, odds, PALETTE);
+      const rows = largest(odds, odds.length).map((k) => make("li", {}, make("div", {}, ...bar(names[k], odds[k]))));
+      form.querySelector(".list").replaceChildren(...rows);
       const place = `from ${Math.round(x)}, ${Math.round(y)}, ${Math.round(width)} wide and ${Math.round(height)} high`;
       note(form, `In pixels, of ${page.picture.w} × ${page.picture.h}: ${place}.`);
     },
@@ -182,11 +176,12 @@ export const VIEWS = {
 
   colours: {
     needs: "colours",
+    wait: "Guessing colours …",
     draw({ careful, vivid, away }, { page, form, settings }) {
       const shown = [careful, vivid, undefined];
-      page.caption(COLOURED[settings.way]);
       if (settings.way < 3) paintPicture(page.canvas, recoloured(page.source, shown[settings.way]));
       else page.clear();
+      page.caption(COLOURED[settings.way]);
       const [far, further, grey] = away.map((distance) => distance.toFixed(1));
       const said = `careful ${far}, vivid ${further}, plain grey ${grey}. Grey is what any guess has to beat.`;
       const unknown = "This photograph has no colours of its own, so nobody knows how far off the guesses are.";
@@ -196,12 +191,18 @@ export const VIEWS = {
 
   streets: {
     needs: "streets",
-    draw({ labels }, context) {
-      const { page } = context;
+    wait: "Finding classes …",
+    draw({ labels }, { page, form }) {
       const caption = "Each colour is one of eleven classes; the network has no word for anything else.";
       page.light({ ...page.picture, numbers: labels }, STREET, caption);
       const shares = STREET.map((_, k) => labels.reduce((sum, label) => sum + (label === k), 0) / labels.length);
-      listShares(context, page.site.street, shares, STREET);
+      const key = largest(shares, shares.length).filter((k) => shares[k] > 0.005);
+      const rows = key.map((k) => {
+        const chip = make("span", { className: "chip" });
+        chip.style.background = `rgb(${STREET[k].slice(0, 3)})`;
+        return make("li", {}, chip, `${page.site.street[k]} ${percent(shares[k])}`);
+      });
+      form.querySelector(".list").replaceChildren(...rows);
     },
   },
 
