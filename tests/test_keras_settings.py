@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,3 +72,28 @@ def test_the_doctor_names_the_file_and_the_plugin(home: Path, monkeypatch: pytes
     notes = [each for each in doctor.check_backend() if each.state == "note"]
     assert str(home / "keras.json") in notes[0].detail and "floatx float16" in notes[0].detail
     assert "tensorflow-metal" in notes[1].detail and notes[1].todo == "pip uninstall tensorflow-metal"
+
+
+@pytest.mark.parametrize(
+    ("backend", "gpus", "compiled"),
+    [
+        ("tensorflow", [], False),
+        ("tensorflow", ["gpu:0"], True),
+        ("jax", [], True),
+        ("torch", ["cuda:0"], False),
+    ],
+)
+def test_steps_are_compiled_by_xla_where_that_serves(
+    backend: str, gpus: list[str], compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keras = SimpleNamespace(backend=SimpleNamespace(backend=lambda: backend))
+    monkeypatch.setattr(runtime, "load_keras", lambda: keras)
+    monkeypatch.setattr(runtime, "gpus", lambda: gpus)
+    assert runtime.xla() is compiled
+
+
+def test_no_recipe_decides_by_itself_whether_steps_are_compiled() -> None:
+    own = re.compile(r"jit_compile=(?!runtime\.xla\(\))")
+    sources = Path(runtime.__file__).parent.rglob("*.py")
+    found = [path.name for path in sources if own.search(path.read_text(encoding="utf-8"))]
+    assert found == ["gradients.py"]  # which knows its backend
