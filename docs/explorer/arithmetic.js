@@ -7,12 +7,10 @@ export const MEAN = [103.939, 116.779, 123.68];
 const CHANNELS = [64, 128, 256, 512, 512];
 const DEPTHS = [2, 2, 3, 3, 3];
 
-/** The convolutions of VGG-16 in order: {name, block, inputs, channels, pooled: a pool comes before it}. */
+/** The convolutions of VGG-16 in order: {name, channels, pooled: a pool comes before it}. */
 export const LAYERS = DEPTHS.flatMap((depth, block) =>
   Array.from({ length: depth }, (_, i) => ({
     name: `block${block + 1}_conv${i + 1}`,
-    block: block + 1,
-    inputs: i ? CHANNELS[block] : (CHANNELS[block - 1] ?? 3),
     channels: CHANNELS[block],
     pooled: i === 0 && block > 0,
   })),
@@ -21,22 +19,14 @@ export const LAYERS = DEPTHS.flatMap((depth, block) =>
 /** The layers whose maps make a hypercolumn: the last of each block. */
 export const COLUMN = [1, 3, 6, 9, 12].map((i) => LAYERS[i].name);
 
-/** What one value of a layer's maps has seen: {size, stride, offset}, as course_utils' receptive_field. */
-export function receptiveField(name) {
+/** The square that a layer's value over a pixel has seen: {x, y, size}; it may reach over the edges. */
+export function fieldAt(name, row, column) {
   let [size, stride, first] = [1, 1, 0];
-  for (const layer of LAYERS) {
+  for (const layer of LAYERS.slice(0, 1 + LAYERS.findIndex((each) => each.name === name))) {
     if (layer.pooled) [size, stride] = [size + stride, stride * 2];
     [size, first] = [size + 2 * stride, first - stride];
-    if (layer.name === name) return { size, stride, offset: first + (size - 1) / 2 };
   }
-  throw new Error(`there is no layer ${name}`);
-}
-
-/** The square that the value over a pixel has seen: {x, y, size}; it may reach over the edges. */
-export function fieldAt(name, row, column) {
-  const { size, stride, offset } = receptiveField(name);
-  const first = offset - (size - 1) / 2;
-  const start = (place) => Math.round(first + Math.floor(place / stride) * stride);
+  const start = (place) => first + Math.floor(place / stride) * stride;
   return { x: start(column), y: start(row), size };
 }
 
@@ -186,7 +176,7 @@ function inner(values, a, b, c) {
 }
 
 /** The product of the values at every place with one weight a channel: one map. */
-export function project({ values, h, w, c }, weights) {
+function project({ values, h, w, c }, weights) {
   const out = new Float32Array(h * w);
   for (let p = 0, i = 0; p < out.length; p++) {
     let sum = 0;
@@ -207,82 +197,73 @@ export function random(seed) {
   };
 }
 
-/** The hypercolumns of a picture, standardized, never built (notebook 03): project small maps, stretch one. */
-export class Hypercolumns {
-  #lengths = {};
-
-  constructor(stacks, size) {
-    this.size = size;
-    this.pixels = size[0] * size[1];
-    this.stacks = stacks.map((maps) => this.#standardized(maps));
-  }
-
-  /** Maps with the mean and deviation of every channel over the pixels, and every pixel's squared length. */
-  #standardized(maps) {
-    const { w, c } = maps;
-    const [height, width] = this.size;
-    const tall = resize(maps, [height, w]).values; // in width, sums of squares follow from those of neighbours
-    const columns = axis(w, width);
-    const { mean, scale } = this.#moments(tall, columns, [w, c]);
-    for (let i = 0; i < tall.length;) for (let k = 0; k < c; k++, i++) tall[i] = (tall[i] - mean[k]) / scale[k];
-    const squares = new Float32Array(this.pixels);
-    const [own, near] = [new Float64Array(w), new Float64Array(w)];
-    for (let y = 0, i = 0; y < height; y++) {
-      for (let x = 0; x < w; x++, i += c) {
-        own[x] = inner(tall, i, i, c);
-        near[x] = x < w - 1 ? inner(tall, i, i + c, c) : 0;
-      }
-      columns.forEach(({ first, weights: [a, b = 0] }, x) => {
-        const both = b && b * b * own[first + 1] + 2 * a * b * near[first];
-        squares[y * width + x] = a * a * own[first] + both;
-      });
+/** Maps with each channel's mean and deviation over the pixels of a picture, and each pixel's squared length. */
+export function standardized(maps, [height, width]) {
+  const { w, c } = maps;
+  const tall = resize(maps, [height, w]).values; // in width, sums of squares follow from those of neighbours
+  const columns = axis(w, width);
+  const { mean, scale } = moments(tall, columns, height * width, [w, c]);
+  for (let i = 0; i < tall.length;) for (let k = 0; k < c; k++, i++) tall[i] = (tall[i] - mean[k]) / scale[k];
+  const squares = new Float32Array(height * width);
+  const [own, near] = [new Float64Array(w), new Float64Array(w)];
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < w; x++, i += c) {
+      own[x] = inner(tall, i, i, c);
+      near[x] = x < w - 1 ? inner(tall, i, i + c, c) : 0;
     }
-    return { maps, mean, scale, squares };
-  }
-
-  /** Mean and deviation of every channel, of maps that are stretched in height alone. */
-  #moments(tall, columns, [w, c]) {
-    // how much a value, its square, and its product with the next one count in a row of pixels
-    const [once, twice, pair] = [0, 0, 0].map(() => new Float64Array(w));
-    for (const { first, weights: shares } of columns)
-      shares.forEach((share, j) => {
-        once[first + j] += share;
-        twice[first + j] += share * share;
-        if (j) pair[first] += 2 * share * shares[0];
-      });
-    const [sum, square] = [new Float64Array(c), new Float64Array(c)];
-    for (let i = 0; i < tall.length;)
-      for (let x = 0; x < w; x++)
-        for (let k = 0; k < c; k++, i++) {
-          const beside = pair[x] && pair[x] * tall[i + c];
-          sum[k] += once[x] * tall[i];
-          square[k] += (twice[x] * tall[i] + beside) * tall[i];
-        }
-    const mean = sum.map((total) => total / this.pixels);
-    const scale = square.map((total, k) => {
-      const deviation = Math.sqrt(Math.max(total / this.pixels - mean[k] ** 2, 0));
-      return deviation > 1e-6 * Math.abs(mean[k]) ? deviation : 1;
+    columns.forEach(({ first, weights: [a, b = 0] }, x) => {
+      const both = b && b * b * own[first + 1] + 2 * a * b * near[first];
+      squares[y * width + x] = a * a * own[first] + both;
     });
-    return { mean, scale };
+  }
+  return { maps, mean, scale, squares };
+}
+
+/** Mean and deviation of every channel over the pixels, of maps that are stretched in height alone. */
+function moments(tall, columns, pixels, [w, c]) {
+  // how much a value, its square, and its product with the next one count in a row of pixels
+  const [once, twice, pair] = [0, 0, 0].map(() => new Float64Array(w));
+  for (const { first, weights: shares } of columns)
+    shares.forEach((share, j) => {
+      once[first + j] += share;
+      twice[first + j] += share * share;
+      if (j) pair[first] += 2 * share * shares[0];
+    });
+  const [sum, square] = [new Float64Array(c), new Float64Array(c)];
+  for (let i = 0; i < tall.length;)
+    for (let x = 0; x < w; x++)
+      for (let k = 0; k < c; k++, i++) {
+        const beside = pair[x] && pair[x] * tall[i + c];
+        sum[k] += once[x] * tall[i];
+        square[k] += (twice[x] * tall[i] + beside) * tall[i];
+      }
+  const mean = sum.map((total) => total / pixels);
+  const scale = square.map((total, k) => {
+    const deviation = Math.sqrt(Math.max(total / pixels - mean[k] ** 2, 0));
+    return deviation > 1e-6 * Math.abs(mean[k]) ? deviation : 1;
+  });
+  return { mean, scale };
+}
+
+/** The hypercolumns of a picture, never built (notebook 03): project small maps, stretch one. A vector is given as
+ * an array for each of the `stacks`, which are `standardized`; a pixel by its number, row by row. */
+export class Hypercolumns {
+  constructor(stacks, size) {
+    const pixels = size[0] * size[1];
+    const squares = new Float32Array(pixels);
+    for (const stack of stacks) for (let p = 0; p < pixels; p++) squares[p] += stack.squares[p];
+    Object.assign(this, { stacks, size, pixels, squares });
   }
 
-  /** One pixel's standardized values: an array for each of the stacks `which`. */
-  pixel(p, which) {
-    return this.sums(new Float32Array(this.pixels).fill(1, p, p + 1), which);
+  /** One pixel's values. */
+  pixel(p) {
+    return this.sums(new Float32Array(this.pixels).fill(1, p, p + 1));
   }
 
-  /** Squared length of every pixel over the stacks `which`. */
-  squares(which) {
-    return (this.#lengths[which] ??= which
-      .map((s) => this.stacks[s].squares)
-      .reduce((all, each) => all.map((value, p) => value + each[p])));
-  }
-
-  /** The product of every pixel with one vector, given as an array for each of `which`. */
-  dot(vector, which) {
+  /** The product of every pixel with one vector. */
+  dot(vector) {
     const out = new Float32Array(this.pixels);
-    which.forEach((s, j) => {
-      const { maps, mean, scale } = this.stacks[s];
+    this.stacks.forEach(({ maps, mean, scale }, j) => {
       const weights = vector[j].map((value, k) => value / scale[k]);
       const away = weights.reduce((sum, weight, k) => sum + weight * mean[k], 0);
       const { values } = resize(project(maps, weights), this.size);
@@ -291,11 +272,10 @@ export class Hypercolumns {
     return out;
   }
 
-  /** The sum of all pixels, each with a weight: an array for each of `which`. */
-  sums(weights, which) {
+  /** The sum of all pixels, each with a weight. */
+  sums(weights) {
     const total = weights.reduce((a, b) => a + b, 0);
-    return which.map((s) => {
-      const { maps, mean, scale } = this.stacks[s];
+    return this.stacks.map(({ maps, mean, scale }) => {
       const { values, h, w, c } = maps;
       const out = new Float64Array(c);
       shrink(weights, this.size, [h, w]).forEach((weight, p) => {
@@ -306,22 +286,21 @@ export class Hypercolumns {
   }
 
   /** The cosine between one pixel's values and every other's: -1 to 1. */
-  similarity(place, which) {
-    const squares = this.squares(which);
-    const dots = this.dot(this.pixel(place, which), which);
-    return dots.map((value, p) => value / Math.sqrt(squares[p] * squares[place]) || 0);
+  similarity(place) {
+    const { squares } = this;
+    return this.dot(this.pixel(place)).map((value, p) => value / Math.sqrt(squares[p] * squares[place]) || 0);
   }
 
   /** k-means++ starts (Arthur and Vassilvitskii 2007) among some pixels: k of them, numbered row by row. */
-  starts(k, which, seed = 1) {
+  starts(k, seed = 1) {
     const next = random(seed);
-    const squares = this.squares(which);
+    const { squares } = this;
     const sample = Array.from({ length: Math.min(800, this.pixels) }, () => Math.floor(next() * this.pixels));
     const chosen = [sample[0]];
     const away = new Float64Array(sample.length).fill(Infinity);
     while (chosen.length < k) {
       const last = chosen.at(-1);
-      const near = this.dot(this.pixel(last, which), which);
+      const near = this.dot(this.pixel(last));
       sample.forEach((p, i) => {
         away[i] = Math.min(away[i], Math.max(squares[p] + squares[last] - 2 * near[p], 0));
       });
@@ -333,15 +312,15 @@ export class Hypercolumns {
   }
 
   /** Lloyd's rounds of k-means from pixels as starts: yields {labels, changed} after each, to the end. */
-  *kmeans(starts, which, rounds = 100) {
-    let centres = starts.map((p) => this.pixel(p, which));
+  *kmeans(starts, rounds = 100) {
+    let centres = starts.map((p) => this.pixel(p));
     let labels = new Uint8Array(this.pixels);
     for (let round = 0; round < rounds; round++) {
       const best = new Float32Array(this.pixels).fill(-Infinity);
       const now = new Uint8Array(this.pixels);
       centres.forEach((centre, j) => {
         const half = centre.reduce((sum, part) => sum + part.reduce((a, b) => a + b * b, 0), 0) / 2;
-        this.dot(centre, which).forEach((value, p) => {
+        this.dot(centre).forEach((value, p) => {
           if (value - half > best[p]) [best[p], now[p]] = [value - half, j];
         });
       });
@@ -352,7 +331,7 @@ export class Hypercolumns {
       centres = centres.map((centre, j) => {
         const members = Float32Array.from(labels, (label) => Number(label === j));
         const count = members.reduce((a, b) => a + b, 0);
-        return count ? this.sums(members, which).map((part) => part.map((value) => value / count)) : centre;
+        return count ? this.sums(members).map((part) => part.map((value) => value / count)) : centre;
       });
     }
   }

@@ -1,22 +1,15 @@
 // What small networks on VGG-16's maps say of a picture: names, colours, streets and boxes, each taught by the course.
 
-import { COLUMN, channelMeans, networkSize, project, recolour, resize, softmax, toLab } from "./arithmetic.js";
+import { COLUMN, channelMeans, networkSize, recolour, resize, softmax, toLab } from "./arithmetic.js";
 import { run } from "./network.js";
 
-/** What the head of names says: probabilities of its classes, from the mean of the last maps. */
+/**
+ * What the head of names says: {shares of its classes; logits: each class's at every place, whose mean decides: its
+ * class activation map (Zhou et al. 2016)}.
+ */
 export function names(engine, { layers: { predictions } }, maps) {
-  const mean = engine.put({ values: channelMeans(maps), c: maps.c });
-  return softmax(engine.layer(mean, predictions).values);
-}
-
-/** The class activation map (Zhou et al. 2016) of one class: each place's share in its logit. */
-export function activation(engine, { layers: { predictions } }, maps, index) {
-  const count = predictions.shape[3];
-  const kernel = engine.floats(predictions.kernel, maps.c * count);
-  return project(
-    maps,
-    Float32Array.from({ length: maps.c }, (_, i) => kernel[i * count + index]),
-  );
+  const logits = engine.layer(maps, predictions);
+  return { shares: softmax(channelMeans(logits)), logits };
 }
 
 const SEEN = 224; // the longer side at which the head of colours sees a picture
@@ -32,13 +25,7 @@ export async function colours(engine, { vgg16, colours: { layers } }, centres, p
   const seen = resize(picture, size);
   const { maps } = await run(engine, vgg16, recolour(seen), still);
   const [h, w] = size.map((length) => length / 2);
-  const mixed = mix(
-    engine,
-    COLUMN.map((name) => maps[name]),
-    layers.mix,
-    [h, w],
-  );
-  const hidden = engine.layer(mixed, layers.hidden, { relu: true });
+  const hidden = engine.layer(mix(engine, layers.mix, maps, [h, w]), layers.hidden, { relu: true });
   const own = toLab(resize(seen, [h, w]).values);
   const truth = Float32Array.from({ length: 2 * h * w }, (_, i) => own[3 * (i >> 1) + 1 + (i & 1)]);
   const guess = (layer, heat) => annealed(engine.layer(hidden, layer).values, centres, heat);
@@ -48,22 +35,23 @@ export async function colours(engine, { vgg16, colours: { layers } }, centres, p
 }
 
 /** The head's first layer on hypercolumns that are never built: products on the small maps, then stretched. */
-function mix(engine, stacks, { kernel, bias, shape }, [h, w]) {
+function mix(engine, { kernel, bias, shape }, stacks, [h, w]) {
   const units = shape[3];
   const zeros = engine.put({ values: new Float32Array(units), c: units }).pointer;
   const out = new Float32Array(h * w * units);
   let from = kernel;
-  const add = (maps, offset = zeros) => {
+  const add = (maps) => {
     const fine = maps.h > h; // read at the grid's places first
     const plain = { smooth: false };
     const x = fine ? engine.put(resize(maps, [h, w], { rows: plain, columns: plain })) : maps;
-    const small = engine.layer(x, { kernel: from, bias: offset, shape: [1, 1, x.c, units] });
+    const small = engine.layer(x, { kernel: from, bias: zeros, shape: [1, 1, x.c, units] });
     const { values } = fine ? small : resize(small, [h, w]);
     for (let i = 0; i < out.length; i++) out[i] += values[i] / UNIT;
     from += 4 * x.c * units;
   };
-  for (const maps of stacks) add(maps);
-  add(engine.put({ values: channelMeans(stacks.at(-1)), c: stacks.at(-1).c }));
+  for (const name of COLUMN) add(stacks[name]);
+  const last = stacks[COLUMN.at(-1)];
+  add(engine.put({ values: channelMeans(last), c: last.c }));
   const offsets = engine.floats(bias, units);
   return engine.put({ values: out.map((value, i) => Math.max(value + offsets[i % units], 0)), h, w, c: units });
 }

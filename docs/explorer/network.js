@@ -92,10 +92,8 @@ export class Engine {
 
   /** The convolutions that VGG-16 is made of, on all threads. */
   #winograd(x, kernel, bias, out) {
-    const [arrays, sizes] = [
-      [x.pointer, kernel, bias, out.pointer],
-      [x.h, x.w, x.c, out.c],
-    ];
+    const arrays = [x.pointer, kernel, bias, out.pointer];
+    const sizes = [x.h, x.w, x.c, out.c];
     if (this.threads > 1) {
       const slots = new Int32Array(this.memory.buffer, this.control, 16);
       slots.set([...arrays, ...sizes], 1);

@@ -1,6 +1,6 @@
 // The page: photographs, the worker that computes, and the view that is shown.
 
-import { VIEWS, make, press } from "./views.js";
+import { VIEWS, make, plain, press } from "./views.js";
 import { forNetwork, onCanvas, paintNumbers, readPicture } from "./pictures.js";
 
 const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
@@ -122,8 +122,7 @@ async function look() {
   clear();
   $("marks").setAttribute("viewBox", `0 0 ${w} ${h}`);
   say("Looking …");
-  const told = ({ layer }) => say(`Looking … ${layer.replace("_conv", ", convolution ").replace("block", "block ")}`);
-  const found = await ask("look", page.picture, told);
+  const found = await ask("look", picture, ({ layer }) => say(`Looking … ${plain(layer)}`));
   if (!found) return;
   looked = true;
   say(`The network looked at ${w} × ${h} pixels for ${found.seconds.toFixed(1)} s.`);
@@ -253,16 +252,13 @@ function touchAt(y, x) {
 function listenForTouches() {
   const stage = $("stage");
   const touched = (event) => {
+    if (!event.buttons) return;
+    if (event.type === "pointerdown") stage.setPointerCapture(event.pointerId);
     const box = stage.getBoundingClientRect();
     touchAt((event.clientY - box.top) / box.height, (event.clientX - box.left) / box.width);
   };
-  stage.addEventListener("pointerdown", (event) => {
-    stage.setPointerCapture(event.pointerId);
-    touched(event);
-  });
-  stage.addEventListener("pointermove", (event) => {
-    if (event.buttons) touched(event);
-  });
+  stage.addEventListener("pointerdown", touched);
+  stage.addEventListener("pointermove", touched);
   stage.addEventListener("keydown", (event) => {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (!step || !looked || !VIEWS[shownView()].touch) return;

@@ -23,7 +23,7 @@ export function press(button, buttons) {
 
 const note = (form, text) => (form.querySelector(".note").textContent = text);
 const percent = (share) => (share < 0.005 ? "< 1 %" : `${Math.round(100 * share)} %`);
-const plain = (name) => name.replace(/block(\d)_conv(\d)/, "block $1, convolution $2");
+export const plain = (name) => name.replace(/block(\d)_conv(\d)/, "block $1, convolution $2");
 const area = ({ size }) => `${size} × ${size} pixels`;
 
 /** Fill a form's list with maps to choose from: each lights up the photograph when it is chosen. */

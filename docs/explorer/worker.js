@@ -2,8 +2,8 @@
 // To each comes {id, answer} or {id, error}, before it {id, part} where there is something to see earlier. Only the
 // last question counts: one that is still open when the next comes in is given up, and its answer is null.
 
-import { COLUMN, Hypercolumns, LAYERS, channelMeans, largest, resize } from "./arithmetic.js";
-import { activation, colours, locate, names, streets } from "./heads.js";
+import { COLUMN, Hypercolumns, LAYERS, channelMeans, largest, standardized } from "./arithmetic.js";
+import { colours, locate, names, streets } from "./heads.js";
 import { Engine, Weights, pause, run } from "./network.js";
 
 const REPLACED = Symbol("another question came");
@@ -22,26 +22,21 @@ async function start() {
   weights.vgg16.fetch((bytes) => postMessage({ bytes, total: weights.vgg16.bytes }));
 }
 
-/** Which of the layers in COLUMN are asked: a block's, or all of them for 0. */
-const stacksOf = (block) => (block ? [block - 1] : [0, 1, 2, 3, 4]);
-
-function columns() {
-  const { maps, h, w } = picture;
-  const stacks = COLUMN.map((name) => maps[name]);
-  return (picture.columns ??= new Hypercolumns(stacks, [h, w]));
+/** A block's last maps, standardized, remembered. */
+function stack(block) {
+  const layer = COLUMN[block - 1];
+  return (picture.stacks[layer] ??= standardized(picture.maps[layer], [picture.h, picture.w]));
 }
 
+/** The picture's hypercolumns: of one block, or of all for 0. */
+const columns = (block) => new Hypercolumns((block ? [block] : [1, 2, 3, 4, 5]).map(stack), [picture.h, picture.w]);
+
 /** One map as bytes, 0 to its largest value. */
-function asBytes({ values, h, w, c }, index = 0) {
+function asBytes({ values, h, w, c }, index) {
   let peak = 0;
   for (let i = index; i < values.length; i += c) peak = Math.max(peak, values[i]);
-  const share = 255 / (peak || 1);
-  return {
-    index,
-    h,
-    w,
-    numbers: Uint8Array.from({ length: h * w }, (_, p) => share * Math.max(values[p * c + index], 0)),
-  };
+  const byte = (_, p) => (255 * Math.max(values[p * c + index], 0)) / (peak || 1);
+  return { index, h, w, numbers: Uint8Array.from({ length: h * w }, byte) };
 }
 
 /** Each gets a question, a way to wait that ends where the question is replaced, and one to tell a part. */
@@ -50,30 +45,26 @@ const ANSWERS = {
   async look({ values, h, w }, still, tell) {
     engine.top = ground;
     const { maps, seconds } = await run(engine, weights.vgg16, { values, h, w }, still, (layer) => tell({ layer }));
-    picture = { values, h, w, c: 3, maps, top: engine.top };
+    picture = { values, h, w, c: 3, maps, top: engine.top, stacks: {} };
     return { seconds };
   },
 
   /** The classes that the head thinks likeliest, each with its class activation map. */
   async names() {
-    const maps = picture.maps.block5_conv3;
-    const shares = names(engine, weights.names, maps);
-    return largest(shares, 5).map((index) => {
-      const map = resize(activation(engine, weights.names, maps, index), [picture.h, picture.w]);
-      return { ...asBytes(map), index, probability: shares[index] };
-    });
+    const { shares, logits } = names(engine, weights.names, picture.maps.block5_conv3);
+    return largest(shares, 5).map((index) => ({ ...asBytes(logits, index), probability: shares[index] }));
   },
 
   /** How similar all pixels are to one, and a layer's maps that stand out most under it. */
   async touch({ row, column, block }) {
     const place = row * picture.w + column;
-    const likeness = columns().similarity(place, stacksOf(block));
-    const [layer] = stacksOf(block).slice(-1);
-    const [deviations] = columns().pixel(place, [layer]);
-    const { maps, mean, scale } = columns().stacks[layer];
+    const likeness = columns(block).similarity(place);
+    const shown = block || 5;
+    const { maps, mean, scale } = stack(shown);
+    const [deviations] = columns(shown).pixel(place);
     const value = (k) => mean[k] + scale[k] * deviations[k];
     const strongest = largest(deviations, 8).map((k) => ({ ...asBytes(maps, k), value: value(k) }));
-    return { layer: COLUMN[layer], likeness, strongest };
+    return { layer: COLUMN[shown - 1], likeness, strongest };
   },
 
   /** The maps of a layer that answer most, among those with a wish where there is an atlas. */
@@ -88,10 +79,11 @@ const ANSWERS = {
 
   /** k-means of the pixels, told after each round. */
   async groups({ k, block }, still, tell) {
-    const starts = columns().starts(k, stacksOf(block));
+    const pixels = columns(block);
+    const starts = pixels.starts(k);
     let found;
     let rounds = 0;
-    for (const { labels, changed } of columns().kmeans(starts, stacksOf(block))) {
+    for (const { labels, changed } of pixels.kmeans(starts)) {
       found = { labels, rounds: ++rounds, starts, settled: !changed };
       tell(found);
       await still(pause());

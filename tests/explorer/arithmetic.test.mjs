@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 import * as own from "../../docs/explorer/arithmetic.js";
-import { activation, names } from "../../docs/explorer/heads.js";
+import { names } from "../../docs/explorer/heads.js";
 import { Engine, Weights } from "../../docs/explorer/network.js";
 
 const file = new URL("../../docs/explorer/engine.wasm", import.meta.url);
@@ -42,6 +42,7 @@ function dense(stacks, [height, width]) {
 
 const SIZE = [9, 14];
 const STACKS = [stack(9, 14, 3), stack(4, 7, 5), stack(2, 3, 4), stack(1, 2, 2)];
+const ALL = STACKS.map((maps) => own.standardized(maps, SIZE));
 const COLUMNS = dense(STACKS, SIZE);
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 
@@ -83,14 +84,13 @@ test("the network's sizes are multiples of 16 with the picture's aspect and abou
 });
 
 test("receptive fields of VGG-16", () => {
-  const sizes = own.COLUMN.map((name) => own.receptiveField(name).size);
+  const sizes = own.COLUMN.map((name) => own.fieldAt(name, 0, 0).size);
   assert.deepEqual(sizes, [5, 14, 40, 92, 196]);
   assert.deepEqual(own.fieldAt("block1_conv1", 4, 9), { x: 8, y: 3, size: 3 });
-  assert.throws(() => own.receptiveField("block6_conv1"), /block6_conv1/);
 });
 
 test("similarity is the cosine of the columns that are never built", () => {
-  const all = new own.Hypercolumns(STACKS, SIZE);
+  const all = new own.Hypercolumns(ALL, SIZE);
   for (const [row, column] of [
     [0, 0],
     [4, 6],
@@ -98,38 +98,32 @@ test("similarity is the cosine of the columns that are never built", () => {
   ]) {
     const one = COLUMNS[row * SIZE[1] + column];
     const cosines = COLUMNS.map((other) => dot(one, other) / Math.sqrt(dot(one, one) * dot(other, other)));
-    near(all.similarity(row * SIZE[1] + column, [0, 1, 2, 3]), cosines, 1e-4);
+    near(all.similarity(row * SIZE[1] + column), cosines, 1e-4);
     near(
-      all.pixel(row * SIZE[1] + column, [0, 1, 2, 3]).flatMap((part) => [...part]),
+      all.pixel(row * SIZE[1] + column).flatMap((part) => [...part]),
       one,
       1e-4,
     );
   }
 });
 
-test("one stack alone", () => {
-  const alone = new own.Hypercolumns([STACKS[1]], SIZE);
-  near(new own.Hypercolumns(STACKS, SIZE).similarity(45, [1]), alone.similarity(45, [0]));
-});
-
 test("sums are the transposed of products", () => {
-  const all = new own.Hypercolumns(STACKS, SIZE);
+  const all = new own.Hypercolumns(ALL, SIZE);
   const weights = noise(SIZE[0] * SIZE[1]);
   const plain = COLUMNS[0].map((_, k) => COLUMNS.reduce((sum, column, p) => sum + weights[p] * column[k], 0));
   near(
-    all.sums(weights, [0, 1, 2, 3]).flatMap((part) => [...part]),
+    all.sums(weights).flatMap((part) => [...part]),
     plain,
     1e-3,
   );
 });
 
 test("k-means gives Lloyd's labels", () => {
-  const all = new own.Hypercolumns(STACKS, SIZE);
-  const which = [0, 1, 2, 3];
-  const starts = all.starts(3, which);
+  const all = new own.Hypercolumns(ALL, SIZE);
+  const starts = all.starts(3);
   assert.equal(new Set(starts).size, 3);
   let found;
-  for (found of all.kmeans(starts, which));
+  for (found of all.kmeans(starts));
   assert.equal(found.changed, 0);
   let centres = starts.map((p) => COLUMNS[p]);
   let labels = [];
@@ -199,19 +193,18 @@ test("the engine's convolutions are those that one writes down", () => {
   assert.deepEqual([pooled.h, pooled.w, pooled.values[0]], [3, 4, largest]);
 });
 
-test("names: mean of the maps and one matrix; the activation map's mean is the logit", () => {
+test("names: mean of the maps and one matrix, or the mean of each class's map", () => {
   const maps = stack(3, 4, 6);
   const { weights, values } = layerOf([6, 5]);
-  const head = { layers: { predictions: weights } };
-  const shares = names(engine, head, maps);
-  const logits = Array.from(values.bias, (bias, k) => {
-    const map = activation(engine, head, maps, k).values;
-    return bias + map.reduce((a, b) => a + b, 0) / map.length;
-  });
-  const sum = logits.reduce((total, logit) => total + Math.exp(logit), 0);
+  const { shares, logits } = names(engine, { layers: { predictions: weights } }, engine.put(maps));
+  assert.deepEqual([logits.h, logits.w, logits.c], [3, 4, 5]);
+  const means = own.channelMeans(maps);
+  const grown = Array.from(values.bias, (bias, k) =>
+    Math.exp(means.reduce((sum, mean, i) => sum + mean * values.kernel[i * 5 + k], bias)),
+  );
   near(
     shares,
-    logits.map((logit) => Math.exp(logit) / sum),
+    grown.map((each) => each / grown.reduce((a, b) => a + b)),
   );
   assert.deepEqual(own.largest([1, 9, 3, 9], 3), [1, 3, 2]);
 });
