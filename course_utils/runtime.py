@@ -145,7 +145,7 @@ def gpus() -> list[str]:
 
 
 def xla() -> bool:
-    """What `compile(jit_compile=…)` is given: whether XLA compiles the steps of a training.
+    """What `compile` is given as `jit_compile`: whether XLA compiles the steps of a training.
 
     JAX knows no other way to compile, and without it each operation runs by itself; on a GPU it serves
     TensorFlow too. On a CPU it makes TensorFlow's convolutions several times slower, and PyTorch's own

@@ -21,6 +21,7 @@ OLD = {"floatx": "float16", "epsilon": 1e-07, "backend": "theano", "image_data_f
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    runtime.load_keras()  # with this process's own settings, before they are exchanged
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.delenv("COURSE_KERAS_HOME", raising=False)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
