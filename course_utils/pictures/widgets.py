@@ -52,6 +52,8 @@ def slider(
 def control(name: str, spec: Any, value: Any = None) -> Any:
     """The ipywidget for one control of `slider`; underscores in its name are shown as spaces.
 
+    Without a value a number starts in the middle: of a picture, that is seldom an empty corner.
+
     Raises:
         ValueError: for a specification that is none of those which `slider` lists.
     """
@@ -66,7 +68,8 @@ def control(name: str, spec: Any, value: Any = None) -> Any:
         whole = all(isinstance(v, int) for v in spec)
         kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
         step = spec[2] if len(spec) == 3 else (1 if whole else (spec[1] - spec[0]) / 50)
-        at = spec[0] if value is None else value
+        middle = spec[0] + round((spec[1] - spec[0]) / step / 2) * step
+        at = middle if value is None else value
         return kind(value=at, min=spec[0], max=spec[1], step=step, continuous_update=False, **look)
     if isinstance(spec, (list, dict)) and len(spec):
         options = list(spec.items()) if isinstance(spec, dict) else [(str(each), each) for each in spec]

@@ -86,10 +86,10 @@ def test_a_saved_notebook_says_what_stood_there(displayed: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("spec", "kind", "start"),
     [
-        ((2, 8), ipywidgets.IntSlider, 2),
-        ((0, 10, 5), ipywidgets.IntSlider, 0),
-        ((0.0, 1.0), ipywidgets.FloatSlider, 0.0),
-        ((0, 1, 0.25), ipywidgets.FloatSlider, 0.0),
+        ((2, 8), ipywidgets.IntSlider, 5),
+        ((0, 10, 5), ipywidgets.IntSlider, 5),
+        ((0.0, 1.0), ipywidgets.FloatSlider, 0.5),
+        ((0, 1, 0.25), ipywidgets.FloatSlider, 0.5),
         (["x", "y"], ipywidgets.Dropdown, "x"),
         ({"one": 1, "two": 2}, ipywidgets.Dropdown, 1),
         (True, ipywidgets.Checkbox, True),
