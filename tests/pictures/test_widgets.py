@@ -60,7 +60,7 @@ def test_outside_a_notebook_only_the_static_figure_is_drawn() -> None:
 def test_in_a_notebook_the_static_figure_comes_first_and_then_the_controls(displayed: list[Any]) -> None:
     drawn: list[Any] = []
     widgets.slider(lambda **v: drawn.append(v), lambda: drawn.append("static"), place=(0, 8), kind=["a", "b"])
-    assert drawn == ["static", {"place": 0, "kind": "a"}]
+    assert drawn == ["static", {"place": 4, "kind": "a"}]
     place, kind, _ = widget(displayed).children
     place.value = 5
     kind.value = "b"
