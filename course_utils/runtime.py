@@ -18,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from course_utils import waiting
+
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
@@ -107,13 +109,14 @@ def load_keras() -> Any:
 
 
 def start(seed: int = 0, precision: str = "float32") -> None:
-    """Import Keras quietly, seed everything, and choose a precision.
+    """Import Keras quietly, seed everything, and choose a precision; in a notebook, watch long cells.
 
     Args:
         seed: for Python's, NumPy's and the backend's generators.
         precision: "float32", "mixed_bfloat16", or "auto" (`best_precision()`).
     """
     keras = load_keras()
+    waiting.begin()
     if precision == "auto":
         precision = best_precision()
     if precision not in ("float32", "mixed_bfloat16"):

@@ -297,15 +297,12 @@ def picture(kind: str) -> bytes:
     return out.getvalue()
 
 
-def test_cells_that_keep_a_reader_waiting_are_named() -> None:
-    cells = [nbformat.v4.new_code_cell(source) for source in ("quick()", "\nlong(1)", "told(2)")]
-    cells[2].outputs = [nbformat.v4.new_output("stream", text="step 3, about 20 s left\n")]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    outcome = _notebooks.Outcome(50, 900, None, (0.1, 12.2, 30.0))
-    assert render.silent(notebook, outcome) == ["  silent for 12 s: long(1)"]
-    assert render.silent(notebook, _notebooks.Outcome(50, 900, "failed", (9.0,))) == [
-        "  silent for 9 s: quick()"
-    ]
+def test_long_cells_are_noted_with_their_seconds() -> None:
+    cells = [nbformat.v4.new_code_cell(source, id=f"c{k}") for k, source in enumerate(("quick()", "long(1)"))]
+    head = nbformat.v4.new_markdown_cell("<!-- measured --><!-- /measured -->")
+    notebook = nbformat.v4.new_notebook(cells=[head, *cells])
+    render.note(notebook, _notebooks.Outcome(50, 900, None, (0.0, 0.1, 12.2)))
+    assert notebook.metadata["course"]["waits"] == {"c1": 12}
 
 
 def test_render_executes_in_place_and_fills_in(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:

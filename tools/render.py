@@ -12,13 +12,12 @@ from typing import Annotated, Any
 
 import typer
 
-from course_utils import files, runtime
+from course_utils import files, runtime, waiting
 from course_utils.cli import _notebooks
 from course_utils.cli import run as runner
 from tools import timetable
 
 README = _notebooks.ROOT / "README.md"
-PATIENCE = 5  # seconds after which a cell should say how far it is
 LARGE = 40_000  # bytes above which a figure is made smaller
 COLAB = "https://colab.research.google.com"
 
@@ -53,7 +52,7 @@ def render(
             continue
         if not links:
             outcome = _execute(path, notebook, laptop, timeout)
-            typer.echo("\n".join([runner.line(path.stem, outcome), *silent(notebook, outcome)]))
+            typer.echo(runner.line(path.stem, outcome))
             if outcome.failure:
                 failed = True
                 continue
@@ -64,19 +63,6 @@ def render(
     failed |= _readme(check)
     if failed:
         raise typer.Exit(1)
-
-
-def silent(notebook: Any, outcome: _notebooks.Outcome) -> list[str]:
-    """The cells that take longer than `PATIENCE` and say nothing of it, a line each."""
-    lines = []
-    for cell, seconds in zip(notebook.cells, outcome.cells, strict=False):
-        told = any(
-            output.output_type == "stream" and "left" in output.text for output in cell.get("outputs", ())
-        )
-        if seconds > PATIENCE and not told and "import numpy" not in cell.source:
-            first = next(line for line in cell.source.splitlines() if line.strip())
-            lines.append(f"  silent for {seconds:.0f} s: {first[:70]}")
-    return lines
 
 
 def _said(name: str, stale: list[str]) -> bool:
@@ -163,10 +149,12 @@ def measured(facts: dict[str, Any] | None) -> str:
 
 
 def note(notebook: Any, outcome: _notebooks.Outcome) -> None:
-    """Keep minutes, memory and each section's seconds in the notebook; say the first two in its header."""
+    """Keep minutes, memory, and the seconds of sections and long cells; say the first two in its header."""
     facts: dict[str, Any] = {"minutes": outcome.minutes, "memory_gb": outcome.gigabytes}
     if len(outcome.cells) == len(notebook.cells):
         facts["seconds"] = timetable.running(notebook.cells, outcome.cells)
+        each = zip(notebook.cells, outcome.cells, strict=True)
+        facts["waits"] = {cell.id: round(took) for cell, took in each if took > waiting.PATIENCE}
     notebook.metadata["course"] = facts
     fill(notebook, "", "measured", measured(notebook.metadata["course"]))
 

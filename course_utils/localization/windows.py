@@ -172,7 +172,8 @@ def scan_all(
             return preprocess(np.stack([images.resize(image, size) for image in some]))
 
         found = gradients.forward(slide.model, pictures, batch, before=enlarged)
-        at = np.tile(places(*found.shape[1:3], slide), (len(pictures), 1))
+        _, rows, columns, _ = found.shape
+        at = np.tile(places(rows, columns, slide), (len(pictures), 1))
         if regress is not None:
             shares = gradients.forward(regress.model, pictures, batch, before=enlarged)
             at = from_window(shares.reshape(-1, 4), at)
