@@ -11,9 +11,11 @@ from course_utils.pictures import images
 
 
 def prepared(case: dict[str, int]) -> tuple:
-    """The class branch of an untrained localizer on the half-width network, and a photograph: time does not
-    depend on what was learned."""
-    backbone = pretrained.load_vgg16("course", until="block5_conv3")
+    """The class branch of an untrained localizer on the original network, and a photograph.
+
+    As in notebook 04; time does not depend on what was learned.
+    """
+    backbone = pretrained.load_vgg16(until="block4_conv3")
     model = localizer.build(backbone, 6, size=case["window"])
     photograph = images.resize(images.sample("chelsea"), case["picture"])
     return windows.branch(model, 0), images.preprocess(photograph)
@@ -35,8 +37,8 @@ def ours(case: dict[str, int]) -> Callable[[], np.ndarray]:
 BENCH = Bench(
     "localization",
     cases={
+        "windows of 48 in 144x144": {"window": 48, "picture": 144},
         "windows of 96 in 224x224": {"window": 96, "picture": 224},
-        "windows of 96 in 384x384": {"window": 96, "picture": 384},
     },
     ways={"crops": crops, "ours": ours},
 )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import keras
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-BATCH = 200
+BATCH = 100
 COUNTS = (1, 3, 10, 20, 30, 50, 75, 100, 150, 200, 300)
 
 

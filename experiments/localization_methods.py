@@ -2,9 +2,9 @@
 
 `python -m experiments.localization_methods` writes the record `localization_methods`. Three rounds, each with
 other scenes to learn from and other random numbers, but within a round the same scenes for every way; the
-record holds the mean of the three and their spread, largest less smallest. On 16 cores and a GPU it takes
-some minutes (`KERAS_BACKEND=jax` will do), on two cores hours; `--quick` is the same in small, `--train`,
-`--steps` and `--rounds` lie between.
+record holds the mean of the rounds and their spread, largest less smallest. A round takes some ten minutes of
+one core. With a GPU (`KERAS_BACKEND=jax` will do) more is possible: `--train 600 --test 300 --several 200
+--proposals 50 --steps 500`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from course_utils.localization.trivial import largest_blob
 from course_utils.localization.windows import SCALES
 from course_utils.networks import gradients, pretrained
 from course_utils.pictures import images
-from experiments.localization_costs import BATCH, CORES, COUNTS, crop_scan, equal, recalls, spread_out
+from experiments.localization_costs import BATCH, CORES, COUNTS, equal, recalls, spread_out
 from experiments.localization_heads import FRESH, LAYER, SIDE, by_place, rounded, scaled, with_spread
 
 if TYPE_CHECKING:
@@ -44,20 +44,17 @@ SURE = 0.5
 class Size:
     """How many scenes are learned from in a round and judged on, and how long is learned."""
 
-    train: int = 600
-    test: int = 300
-    several: int = 200
+    train: int = 100
+    test: int = 60
+    several: int = 40
     """Test scenes of one to three objects."""
-    proposals: int = 50
+    proposals: int = 20
     epochs: int = 20
-    steps: int = 500
-    """Of fine-tuning, 128 proposals each."""
+    steps: int = 40
+    """Of fine-tuning, 64 proposals each."""
     rounds: int = 3
-    timed: int = 20
+    timed: int = 3
     """Scenes that are answered one by one, to be timed."""
-
-
-QUICK = Size(train=30, test=12, several=10, proposals=12, epochs=3, steps=2, rounds=2, timed=2)
 
 
 # --- scenes and their proposals -----------------------------------------------------------------------
@@ -126,18 +123,20 @@ def merged(boxes: np.ndarray, scores: np.ndarray) -> list[Found]:
 def sliding(trunk: keras.Model, learn: LabelledImages, epochs: int) -> dict[str, Way]:
     """Idea 2: one window at every place and in several sizes."""
     _, first, move = windows.train_window(trunk, learn, epochs)
-    model, slide, regress = windows.train_window(trunk, learn, epochs, rounds=1)
+    _, slide, regress = windows.train_window(trunk, learn, epochs, rounds=1)
     return {
         "sliding window": lambda s: merged(*windows.scan_all(first, s.data.images, SCALES, move)),
-        "with hard negatives": lambda s: merged(*windows.scan_all(slide, s.data.images, SCALES, regress)),
-        "with hard negatives, window by window": lambda s: merged(*crop_scan(model, s.data.images)),
+        "sliding window, hard negatives": lambda s: merged(
+            *windows.scan_all(slide, s.data.images, SCALES, regress)
+        ),
     }
 
 
 def fine_tuned(trunk: keras.Model, learn: Asked, steps: int, seed: int) -> keras.Model:
     """The network itself learns to name warped proposals, "nothing" included (section 2.3 of the paper).
 
-    An IoU of one half makes a proposal one of its object's class; a quarter of each batch are such.
+    An IoU of one half makes a proposal one of its object's class; a quarter of each batch are such. Blocks 1
+    and 2 stay as they are (as in Fast R-CNN, section 4.5).
     """
     import keras
     from keras import layers
@@ -151,7 +150,8 @@ def fine_tuned(trunk: keras.Model, learn: Asked, steps: int, seed: int) -> keras
     things, nothing = np.flatnonzero(label < count), np.flatnonzero(label == count)
     copy = keras.models.clone_model(trunk)
     copy.set_weights(trunk.get_weights())
-    copy.trainable = True
+    for layer in copy.layers:
+        layer.trainable = not layer.name.startswith(("block1", "block2"))
     size = np.sqrt(np.mean(gradients.forward(trunk, images.preprocess(squares[:BATCH])) ** 2))
     inputs = keras.Input((WINDOW, WINDOW, 3))
     x = layers.AveragePooling2D(3)(layers.Rescaling(1 / float(size))(copy(inputs)))
@@ -163,7 +163,7 @@ def fine_tuned(trunk: keras.Model, learn: Asked, steps: int, seed: int) -> keras
 
     def batches() -> Any:
         while True:
-            rows = np.concatenate([rng.choice(things, 32), rng.choice(nothing, 96)])
+            rows = np.concatenate([rng.choice(things, 16), rng.choice(nothing, 48)])
             yield images.preprocess(squares[rows]), label[rows]
 
     model.fit(batches(), steps_per_epoch=steps, epochs=1, verbose=0)
@@ -305,7 +305,7 @@ def finished(
     return tables(answers, {kind: future.result() for kind, future in svms.items()}, tests)
 
 
-def write_record(size: Size = Size(), minutes: float = 4) -> None:
+def write_record(size: Size = Size(), minutes: float = 40) -> None:
     """Measure everything; the record is written anew after each round.
 
     Args:
@@ -373,12 +373,9 @@ def save(size: Size, data: LabelledImages, rounds: int, minutes: float, metrics:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--train", type=int)
-    parser.add_argument("--rounds", type=int)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--minutes", type=float, default=4.0, help="after so many no further round begins")
+    for each in fields(Size):
+        parser.add_argument(f"--{each.name}", type=int, default=each.default)
+    parser.add_argument("--minutes", type=float, default=40.0, help="after so many no further round begins")
     given = vars(parser.parse_args())
     limit = given.pop("minutes")
-    chosen = QUICK if given.pop("quick") else Size()
-    write_record(replace(chosen, **{key: value for key, value in given.items() if value}), minutes=limit)
+    write_record(Size(**given), limit)

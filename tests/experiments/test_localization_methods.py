@@ -80,6 +80,37 @@ def test_cropped_windows_are_those_of_one_pass(monkeypatch):
         np.testing.assert_allclose(given, wanted, rtol=1e-3, atol=0.05)
 
 
+def test_a_round_has_every_table(monkeypatch):
+    """Features that tell class and nothing apart: R-CNN finds what it was shown; both kinds of SVM answer."""
+    monkeypatch.setattr(costs, "CORES", 1)
+    size = methods.Size(rounds=2)
+    data = scenes(40, size=48, seed=0)
+    rng = np.random.default_rng(0)
+
+    def shown(boxes, kinds):
+        beside = boxes + np.array([[30, 30, 0, 0]])
+        told = np.concatenate([np.eye(7)[kinds], np.eye(7)[[6] * len(kinds)]])
+        noisy = (told + rng.normal(0, 0.01, told.shape)).astype(np.float32)
+        return rcnn.Regions(np.concatenate([boxes, beside]).astype(float), noisy)
+
+    def learned(trunk, size, seed, tests):
+        truth = rcnn.truth_of(data)
+        seen = [shown(*each) for each in zip(*truth, strict=True)]
+        best = methods.one_box(data.boxes[:, 0], data.classes[:, 0], np.ones(len(data)))
+        return {"two heads": (best, None)}, {"": [seen] * 3}, truth
+
+    monkeypatch.setattr(methods, "learned", learned)
+    asked = methods.Asked(data, [], [])
+    rounds = list(methods.all_rounds(None, size, (asked, asked), 0.0, 1e9))
+    assert len(rounds) == 2 and rounds[0]["methods"]["two heads"]["mean_iou"] == 1
+    assert "two heads" not in rounds[0]["detection"]
+    for name in ("R-CNN", "R-CNN with box regression"):
+        assert rounds[1]["detection"][name]["map_0.5"] > 0.95
+    assert set(rounds[0]["svms"]) == {"one SVM a class", "one SVM, object or not"}
+    assert rounds[0]["svms"]["one SVM, object or not"]["map_0.7"] > 0.95
+    assert len(list(methods.all_rounds(None, size, (asked, asked), -1e9, 1))) == 1  # out of time: one round
+
+
 def test_the_record_stands_beside_answers_without_a_network() -> None:
     record = runs.load("localization_methods")
     blob = record.baselines["methods"]["largest colour blob"]["mean_iou"]
