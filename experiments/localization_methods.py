@@ -282,7 +282,8 @@ def all_rounds(
     trunk: keras.Model, size: Size, tests: Sequence[Asked], start: float, minutes: float
 ) -> Iterator[dict[str, Any]]:
     """The tables of one round after the other; SVMs learn beside what the network does next."""
-    count, waiting = len(tests[0].data.class_names), []
+    count = len(tests[0].data.class_names)
+    waiting: list[tuple[Answers, dict[tuple[str, int], Future[Any]]]] = []
     with ThreadPoolExecutor(CORES) as pool:
         for seed in range(size.rounds):
             if seed and time.perf_counter() - start > 60 * minutes:
@@ -316,7 +317,7 @@ def write_record(size: Size = Size(), minutes: float = 40) -> None:
     start = time.perf_counter()
     runtime.start(0)
     trunk = pretrained.load_vgg16(until=LAYER)
-    asked_of = {"seed": FRESH, "split": "test", "workers": CORES}
+    asked_of: dict[str, Any] = {"seed": FRESH, "split": "test", "workers": CORES}
     alone = asked(scenes(size.test, SIDE, **asked_of), size.proposals)
     several = asked(scenes(size.several, SIDE, objects=(1, 3), **asked_of), size.proposals)
     searched = spread_out(proposals.selective_search, [(image, COUNTS[-1]) for image in several.data.images])
