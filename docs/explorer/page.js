@@ -218,7 +218,7 @@ async function update() {
   if (view.wait) say(view.wait);
   const found = await ask(name, settings, draw);
   if (!found) return;
-  say("");
+  if (view.wait) say("");
   draw(found);
 }
 
@@ -228,6 +228,7 @@ function showView() {
   for (const form of document.forms) form.hidden = form.id !== `view-${name}`;
   $("stage").classList.toggle("touchable", Boolean(VIEWS[name].touch));
   clear();
+  if (looked) say("");
   update();
 }
 
