@@ -58,6 +58,20 @@ ASK = """async ([what, question]) => {
 UNNAMED = """[...document.querySelectorAll('button, input, canvas[role=img], img')].filter(
     (part) => !(part.ariaLabel || part.alt || part.textContent.trim() || part.labels?.length
         || part.querySelector('[alt], [aria-label]'))).length"""
+# Move a finger over the photograph until it was lit three times on the way.
+DRAG = """() => new Promise((resolve) => {
+    const stage = document.getElementById("stage"), box = stage.getBoundingClientRect();
+    let [lit, moves] = [0, 0];
+    document.getElementById("light").addEventListener("painted", () => lit++);
+    const moving = setInterval(() => {
+        const across = (moves++ % 40 + 1) * box.width / 42;
+        const place = { clientX: box.left + across, clientY: box.top + box.height / 2 };
+        stage.dispatchEvent(new PointerEvent("pointermove", { ...place, buttons: 1 }));
+        if (lit < 3 && moves < 3000) return;
+        clearInterval(moving);
+        resolve(lit);
+    }, 10);
+})"""
 KINDS = {"Float32Array": np.float32, "Float64Array": np.float64, "Uint8Array": np.uint8}
 
 
@@ -227,6 +241,7 @@ def test_the_page_opens_and_is_equal_to_python(browser: Any, address: str, trunk
         page.tab.keyboard.press("Shift+ArrowRight")
     page.tab.wait_for_timeout(1500)
     assert page.tab.evaluate(light) != before
+    assert page.tab.evaluate(DRAG) >= 3
     compare(page, trunk, picture("coffee", 96))
     assert all(url.startswith((address, f"blob:{address}")) for url in page.requests)
     assert not page.errors

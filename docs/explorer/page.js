@@ -11,11 +11,11 @@ const NORMAL = 224;
 const OWN = "A photograph of your own";
 const OWN_CREDIT = `${OWN}: it stays on this device.`;
 
-const waiting = new Map(); // questions that the worker has not answered: {id: {told, done}}
+const waiting = new Map(); // questions that the worker has not answered: {id: {what, picture, told, done}}
 let at = [0.38, 0.36]; // the touched place, in shares of the photograph
 let looked = false; // at the photograph that is shown
 let sideChosen = false;
-let last = 0;
+let last = { id: 0 }; // of these questions
 let poster; // of what the maps would like to see: a promise
 
 /** What the views draw on. */
@@ -32,11 +32,14 @@ function caption(text) {
 
 // --- the worker ----------------------------------------------------------------------------------------------
 
-/** Ask the worker; null if another question came in between, or if it fails, which is said. told(part) before. */
+/** Ask the worker; null if something else was asked meanwhile, or if it fails, which is said. told(part) before. */
 function ask(what, question = {}, told = () => {}) {
-  const id = ++last;
+  const id = last.id + 1;
   worker.postMessage({ ...question, id, what });
-  return new Promise((done) => waiting.set(id, { told, done }));
+  return new Promise((done) => {
+    last = { id, what, picture: page.picture, told, done };
+    waiting.set(id, last);
+  });
 }
 
 function fetched(bytes, total) {
@@ -48,8 +51,10 @@ function fetched(bytes, total) {
 worker.onmessage = ({ data: { id, part, answer, error, bytes, total } }) => {
   if (total) return fetched(bytes, total);
   if (error) say(`${error}.`, true);
-  if (part) return id === last && waiting.get(id).told(part);
-  waiting.get(id).done(id === last ? (answer ?? null) : null);
+  const asked = waiting.get(id);
+  const wanted = asked.what === last.what && asked.picture === page.picture; // one touch after another: each is drawn
+  if (part) return wanted && asked.told(part);
+  asked.done(wanted ? (answer ?? null) : null);
   waiting.delete(id);
 };
 worker.onerror = (event) => say(`The network could not be started: ${event.message ?? "unknown reason"}.`, true);
@@ -233,7 +238,10 @@ function showView() {
 }
 
 function fillViews() {
-  for (const form of document.forms) form.addEventListener("input", update);
+  for (const form of document.forms) {
+    form.addEventListener("input", update);
+    form.addEventListener("submit", (event) => event.preventDefault()); // Enter in a setting
+  }
   for (const [name, { needs }] of Object.entries(VIEWS))
     if (needs && !page.site.weights[needs])
       $(`view-${name}`).append(make("p", {}, "This part is not installed here; the other views work."));
