@@ -76,14 +76,14 @@ function distance(ab, other) {
   return (2 * sum) / ab.length;
 }
 
-/** What a head found in some blocks, the coarse ones enlarged and added to the finer: maps, the coarsest first. */
+/** What a head found in some blocks, the coarse ones enlarged and added to the finer: maps, the finest first. */
 function blended(engine, layers, maps, blocks) {
   const found = [];
   for (const name of [...blocks].reverse()) {
     let x = engine.layer(maps[name], layers[`reduce_${name}`]);
     if (found.length) {
       const narrow = layers[`narrow_${name}`];
-      const above = narrow ? engine.layer(found.at(-1), narrow) : found.at(-1);
+      const above = narrow ? engine.layer(found[0], narrow) : found[0];
       const side = engine.layer(x, layers[`side_${name}`]);
       const { values } = resize(above, [x.h, x.w]);
       x = engine.put({ ...side, values: side.values.map((value, i) => Math.max(value + values[i], 0)) });
@@ -93,14 +93,14 @@ function blended(engine, layers, maps, blocks) {
       const around = engine.layer(x, layers.context, { relu: true, apart: 3 }).values;
       x.values.set(x.values.map((value, i) => value + around[i]));
     }
-    found.push(x);
+    found.unshift(x);
   }
   return found;
 }
 
 /** The number of the likeliest class of each pixel, by the head of streets (notebook 05). */
 export function streets(engine, { layers }, maps) {
-  const x = blended(engine, layers, maps, COLUMN.slice(1)).at(-1);
+  const [x] = blended(engine, layers, maps, COLUMN.slice(1));
   const { values, h, w, c } = resize(engine.layer(x, layers.score), [2 * x.h, 2 * x.w]);
   return Uint8Array.from({ length: h * w }, (_, p) => {
     const row = values.subarray(p * c, (p + 1) * c);
@@ -124,12 +124,12 @@ function profile({ values, h, w, c }, upright) {
 /** Where the two borders of the object lie among the columns, or the rows, in shares of the picture. */
 function borders(engine, layers, found, word) {
   const profiles = found.map((maps) => profile(maps, word === "columns"));
-  const { count } = profiles.at(-1);
+  const [{ count }] = profiles;
   const c = profiles.reduce((sum, each) => sum + each.c, 0);
   const values = new Float32Array((count + 2) * c); // one more place beyond each end, of zeros
   for (let i = 0; i < count; i++) {
     let to = (i + 1) * c;
-    for (const each of [...profiles].reverse()) {
+    for (const each of profiles) {
       const from = Math.floor((i * each.count) / count) * each.c;
       values.set(each.values.subarray(from, from + each.c), to);
       to += each.c;
@@ -149,7 +149,8 @@ async function glance(engine, { vgg16, boxes: { layers } }, side, picture, [x, y
   const seen = resize(picture, [side, side], { rows: { start: y, length: h }, columns });
   const { maps } = await run(engine, vgg16, seen, still);
   const found = blended(engine, layers, maps, COLUMN.slice(3));
-  const mean = engine.put({ values: channelMeans(found[0]), c: found[0].c });
+  const last = found.at(-1);
+  const mean = engine.put({ values: channelMeans(last), c: last.c });
   const odds = softmax(engine.layer(mean, layers.classes).values);
   const [left, right] = borders(engine, layers, found, "columns");
   const [top, bottom] = borders(engine, layers, found, "rows");
@@ -163,8 +164,8 @@ const average = (lists) => lists[0].map((_, i) => lists.reduce((sum, list) => su
 function inside([x, y, w, h], { w: width, h: height }) {
   const along = (start, length, limit) => {
     const [first, last] = [start, start + length].map((end) => Math.min(Math.max(end, 0), limit));
-    const least = Math.max(last - first, Math.min(2, limit));
-    return [Math.min(first, limit - least), least];
+    const long = Math.max(last - first, 2);
+    return [Math.min(first, limit - long), long];
   };
   const [[left, wide], [top, tall]] = [along(x, w, width), along(y, h, height)];
   return [left, top, wide, tall];
