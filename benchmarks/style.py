@@ -153,8 +153,8 @@ BENCH = Bench(
     "style",
     cases={
         "128 px, to the same loss": {**RACE, "precision": "auto"},
-        "256 px, 6 steps": {"size": 256, "steps": 6, "race": False, "precision": "auto"},
-        "512 px, 4 steps": {"size": 512, "steps": 4, "race": False, "precision": "auto"},
+        "256 px, 4 steps": {"size": 256, "steps": 4, "race": False, "precision": "auto"},
+        "512 px, 2 steps": {"size": 512, "steps": 2, "race": False, "precision": "auto"},
     },
     ways={"usual": usual, "ours": ours, "matrix": matrix},
 )

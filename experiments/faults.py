@@ -275,6 +275,8 @@ def small_run(out: Path, told: Any = None) -> None:
         fit(model, batches, steps=2, epochs=EPOCHS, out=out, rate=lambda _: 1e-3, settings={},
             best="accuracy", resume=True, say=say)  # fmt: skip
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C now would meet the command, not `fit`
+
 
 def _left(out: Path) -> dict[str, Any]:
     """Everything that a run has kept, but for the seconds; raises where a file is not whole."""
