@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -72,6 +73,12 @@ DRAG = """() => new Promise((resolve) => {
         resolve(lit);
     }, 10);
 })"""
+# All that has stood under the photograph.
+CAPTIONS = """globalThis.captions = [];
+document.addEventListener("DOMContentLoaded", () => {
+    const caption = document.getElementById("caption");
+    new MutationObserver(() => captions.push(caption.textContent)).observe(caption, { childList: true });
+});"""
 KINDS = {"Float32Array": np.float32, "Float64Array": np.float64, "Uint8Array": np.uint8}
 
 
@@ -399,6 +406,28 @@ def test_one_thread_where_pages_may_not_share_memory(browser: Any, tmp_path: Pat
         server.shutdown()
 
 
+@pytest.mark.slow
+def test_there_are_maps_to_see_while_the_network_arrives(
+    browser: Any, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(source: Any, target: Any, _: int) -> None:
+        while part := source.read(1 << 20):
+            target.write(part)
+            time.sleep(0.15)
+
+    monkeypatch.setattr(shutil, "copyfileobj", slowly)
+    page = Page(browser, address)
+    page.tab.add_init_script(CAPTIONS)
+    page.open("names")
+    captions = page.tab.evaluate("captions")
+    maps, names = (
+        [i for i, text in enumerate(captions) if text.startswith(f"Bright: {start}")]
+        for start in ("where", "what")
+    )
+    assert maps and names and maps[-1] < names[0]
+    page.tab.close()
+
+
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
@@ -458,7 +487,7 @@ def test_fits_the_screen_and_can_be_used_without_a_mouse(
 ) -> None:
     page = Page(browser, address, viewport={"width": width, "height": height}).open()
     for view in ("names", "touch", "layers", "groups", "boxes", "colours", "streets", "magnifier"):
-        page.tab.focus("#views [aria-current]")
+        page.tab.focus("#views [aria-current=page]")
         if view != "names":
             page.tab.keyboard.press("Tab")
             page.tab.keyboard.press("Enter")

@@ -121,6 +121,11 @@ export class Weights {
       if (part === "kernel") own.shape = [1, 1, ...shape].slice(-4);
       own.end = end += 4 * shape.reduce((a, b) => a * b);
     }
+    this.end = end;
+  }
+
+  get complete() {
+    return this.ready >= this.end;
   }
 
   /** Fetch the file, once; told(bytes) is called while it arrives. */
@@ -167,7 +172,7 @@ export class Weights {
 
 /**
  * Run a picture {values, h, w} of RGB 0..255 through the network.
- * still(promise): waits for it, and throws where the answer is no longer wanted; done(name) after each layer.
+ * still(promise): waits for it, and throws where the answer is no longer wanted; done(name, maps) after each layer.
  * Returns {maps: {layer: Maps}, seconds: of computing}.
  */
 export async function run(engine, trunk, { values, h, w }, still, done = () => {}) {
@@ -182,7 +187,7 @@ export async function run(engine, trunk, { values, h, w }, still, done = () => {
     if (pooled) x = engine.pool(x);
     x = maps[name] = engine.layer(x, weights, { relu: true });
     seconds += (performance.now() - start) / 1000;
-    done(name);
+    done(name, x);
   }
   return { maps, seconds };
 }

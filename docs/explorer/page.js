@@ -1,7 +1,7 @@
 // The page: photographs, the worker that computes, and the view that is shown.
 
-import { VIEWS, make, plain, press } from "./views.js";
-import { forNetwork, onCanvas, paintNumbers, readPicture } from "./pictures.js";
+import { VIEWS, answering, make, plain, press } from "./views.js";
+import { LIGHT, forNetwork, onCanvas, paintNumbers, readPicture } from "./pictures.js";
 
 const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
 const $ = (id) => document.getElementById(id);
@@ -127,7 +127,10 @@ async function look() {
   clear();
   $("marks").setAttribute("viewBox", `0 0 ${w} ${h}`);
   say("Looking …");
-  const found = await ask("look", picture, ({ layer }) => say(`Looking … ${plain(layer)}`));
+  const found = await ask("look", picture, ({ layer, map }) => {
+    say(`Looking … ${plain(layer)}`);
+    if (map) light(map, LIGHT, answering(layer, map.index));
+  });
   if (!found) return;
   looked = true;
   say(`The network looked at ${w} × ${h} pixels for ${found.seconds.toFixed(1)} s.`);
@@ -217,8 +220,10 @@ async function update() {
   const [view, form] = [VIEWS[name], $(`view-${name}`)];
   if (!looked || (view.needs && !page.site.weights[view.needs])) return;
   const settings = settingsOf(form);
-  const slider = form.querySelector("[type=range]");
-  if (slider) slider.ariaValueText = form.querySelector("output").textContent = view.told(settings);
+  if (view.told) {
+    form.querySelector("output").textContent = view.told(settings);
+    form.querySelector("[type=range]").setAttribute("aria-valuetext", view.told(settings));
+  }
   const draw = (found) => view.draw(found, { page, form, settings });
   if (view.wait) say(view.wait);
   const found = await ask(name, settings, draw);
@@ -229,7 +234,8 @@ async function update() {
 
 function showView() {
   const name = shownView();
-  for (const link of $("views").children) link.ariaCurrent = link.hash === `#${name}` ? "page" : null;
+  for (const link of $("views").children)
+    link.setAttribute("aria-current", link.hash === `#${name}` ? "page" : "false");
   for (const form of document.forms) form.hidden = form.id !== `view-${name}`;
   $("stage").classList.toggle("touchable", Boolean(VIEWS[name].touch));
   clear();

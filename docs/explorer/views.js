@@ -24,6 +24,7 @@ export function press(button, buttons) {
 const note = (form, text) => (form.querySelector(".note").textContent = text);
 const percent = (share) => (share < 0.005 ? "< 1 %" : `${Math.round(100 * share)} %`);
 export const plain = (name) => name.replace(/block(\d)_conv(\d)/, "block $1, convolution $2");
+export const answering = (layer, index) => `Bright: where map ${index} of ${plain(layer)} answers.`;
 const area = ({ size }) => `${size} × ${size} pixels`;
 
 /** Fill a form's list with maps to choose from: each lights up the photograph when it is chosen. */
@@ -49,8 +50,7 @@ function listMaps(context, layer, maps, textOf, chosen = false) {
     paintNumbers(canvas, map, MAP);
     return [make("div", { className: "pair" }, canvas, ...page.wish(layer, map.index)), make("span", {}, textOf(map))];
   };
-  const caption = ({ index }) => `Bright: where map ${index} of ${plain(layer)} answers.`;
-  list(context, maps, caption, content, chosen);
+  list(context, maps, ({ index }) => answering(layer, index), content, chosen);
 }
 
 /** A name and its share, as text and as a bar. */

@@ -44,7 +44,11 @@ const ANSWERS = {
   /** Look at a picture; what was known of the one before is given up. */
   async look({ values, h, w }, still, tell) {
     engine.top = ground;
-    const { maps, seconds } = await run(engine, weights.vgg16, { values, h, w }, still, (layer) => tell({ layer }));
+    const done = (layer, found) => {
+      const early = COLUMN.includes(layer) && !weights.vgg16.complete; // on a slow line there is something to see
+      tell({ layer, map: early && asBytes(found, largest(channelMeans(found), 1)[0]) });
+    };
+    const { maps, seconds } = await run(engine, weights.vgg16, { values, h, w }, still, done);
     picture = { values, h, w, c: 3, maps, top: engine.top, stacks: {} };
     return { seconds };
   },
