@@ -98,3 +98,15 @@ def test_no_recipe_decides_by_itself_whether_steps_are_compiled() -> None:
     sources = Path(runtime.__file__).parent.rglob("*.py")
     found = [path.name for path in sources if own.search(path.read_text(encoding="utf-8"))]
     assert found == ["gradients.py"]  # which knows its backend
+
+
+def test_a_gpu_is_called_by_its_name(monkeypatch):
+    """JAX says what it is; TensorFlow's tensors know only where they are."""
+    named = SimpleNamespace(devices=lambda: [SimpleNamespace(device_kind="NVIDIA H100 80GB HBM3")])
+    for tensor, name in ((named, "NVIDIA H100 80GB HBM3"), (SimpleNamespace(device="…"), "gpu:0")):
+        ops = SimpleNamespace(zeros=lambda n, tensor=tensor: tensor)
+        monkeypatch.setattr(runtime, "load_keras", lambda ops=ops: SimpleNamespace(ops=ops))
+        monkeypatch.setattr(runtime, "gpus", lambda: ["gpu:0"])
+        assert runtime.device() == name
+        monkeypatch.setattr(runtime, "gpus", lambda: ["gpu:0", "gpu:1"])
+        assert runtime.device() == f"2 x {name}"
