@@ -41,6 +41,7 @@ class Settings:
     steps: int = 100
     seeds: int = 3
     backbone: str = "original"
+    ignore: tuple[int, ...] = ()
 
 
 def register(app: typer.Typer) -> None:
@@ -63,6 +64,7 @@ def chain(
     epochs: Annotated[int, typer.Option(min=1, help="Of training the FCN.")] = 40,
     steps: Annotated[int, typer.Option(min=1, help="Of each training that compares samples.")] = 100,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each set of samples.")] = 3,
+    ignore: Annotated[list[int] | None, typer.Option(help="A label of masks/ that is not judged.")] = None,
 ) -> None:
     """Cut out, classify, convert, train, segment, compare samples: the whole chain, and OUT/report.html.
 
@@ -71,7 +73,8 @@ def chain(
     instead of outlines the first is left out. Masks' numbers are named by DIR/classes.txt, one a line.
     Twelve pictures took eight minutes of one core's time.
     """
-    run(look(folder), fresh(out), Settings(size, epochs, steps, seeds))
+    settings = Settings(size, epochs, steps, seeds, ignore=tuple(ignore or ()))
+    run(look(folder), fresh(out), settings)
 
 
 def look(folder: Path) -> Source:
@@ -118,7 +121,7 @@ def run(source: Source, out: Path, settings: Settings) -> Path:
 
 def _cutouts(source: Source, out: Path, settings: Settings, report: Any) -> Source:
     if source.outlines is None:
-        names = _crops_of_masks(source, out / "crops", settings.size)
+        names = _crops_of_masks(source, out / "crops", settings)
         print("There are masks already; only the crops are cut.")
         return Source(source.images, source.masks, None, source.new, list(names))
     names = cutouts.make(source.images, source.outlines, out / "cutouts", side=640)
@@ -128,12 +131,13 @@ def _cutouts(source: Source, out: Path, settings: Settings, report: Any) -> Sour
     return Source(made / "images", made / "masks", None, source.new, list(names))
 
 
-def _crops_of_masks(source: Source, out: Path, size: int) -> tuple[str, ...]:
+def _crops_of_masks(source: Source, out: Path, settings: Settings) -> tuple[str, ...]:
     """Cut crops of each class from pictures that have masks."""
     from course_utils.datasets import masks_from_folders
 
     assert source.masks
-    read = masks_from_folders(source.images, source.masks, class_names=source.names, size=2 * size)
+    known: Any = {"class_names": source.names, "ignore": settings.ignore, "size": 2 * settings.size}
+    read = masks_from_folders(source.images, source.masks, **known)
     for file, picture, mask in zip(read.files, read.images, read.masks, strict=True):
         cutouts.write_crops(out, Path(file).stem, picture, mask, read.mask_names)
     return read.mask_names
@@ -163,7 +167,8 @@ def _fcn(source: Source, out: Path, settings: Settings, report: Any) -> Source:
 
     assert source.masks
     pair, size = (source.images, source.masks), settings.size
-    known = from_folders(pair, class_names=source.names, size=size, name="your pictures")
+    named: Any = {"class_names": source.names, "ignore": settings.ignore, "name": "your pictures"}
+    known = from_folders(pair, size=size, **named)
     frozen: Any = {"backbone": settings.backbone, "frozen": 5, "batch": 4, "rate": 3e-4, "patches": 4000}
     recipe = Recipe(epochs=settings.epochs, crop=size, **frozen)
     report.fcn(Fcn(recipe, known).run(out / "fcn"))
@@ -186,7 +191,7 @@ def _samples(source: Source, out: Path, settings: Settings, report: Any) -> Sour
     assert source.masks
     plan = {"steps": settings.steps, "seeds": tuple(range(settings.seeds))}
     folders = (source.images, source.masks)
-    found = samples.make(folders, out / "samples", source.names, (), settings.size, plan)
+    found = samples.make(folders, out / "samples", source.names, settings.ignore, settings.size, plan)
     report.samples(out / "samples" / "samples.png", found)
     return source
 

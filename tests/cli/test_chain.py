@@ -308,6 +308,24 @@ def test_the_chain_leaves_a_report(own, on_narrow, tmp_path, monkeypatch):
         chain.fresh(tmp_path / "out")
 
 
+def test_masks_may_hold_a_label_that_is_not_judged(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(2):
+        images.save(tmp_path / "images" / f"{i}.png", rng.integers(0, 255, (64, 64, 3)).astype(np.uint8))
+        mask = np.zeros((64, 64), np.uint8)
+        mask[8:40, 8:40], mask[60:] = 1, 7
+        segmentation.write_mask(tmp_path / "masks" / f"{i}.png", mask)
+    (tmp_path / "classes.txt").write_text("sky\nplum\n")
+    source = chain.look(tmp_path)
+    with pytest.raises(ValueError, match="7"):
+        chain._crops_of_masks(source, tmp_path / "crops", chain.Settings(size=32))
+    assert chain._crops_of_masks(source, tmp_path / "crops", chain.Settings(size=32, ignore=(7,))) == (
+        "sky",
+        "plum",
+    )
+    assert {each.name for each in (tmp_path / "crops").iterdir()} == {"sky", "plum"}
+
+
 def test_heat_maps_lie_over_the_middles_of_their_windows():
     picture = np.full((130, 170, 3), 255.0)
     painted = _chain_report.laid_over(
