@@ -22,7 +22,8 @@ nb_ipywidgets_js = {}  # each widget has a static twin; nothing is fetched from 
 myst_enable_extensions = ["deflist", "colon_fence", "dollarmath"]
 mathjax_path = "mathjax/tex-svg.js"  # MathJax 3.2.2 (Apache-2.0), one file: formulas need no network
 myst_heading_anchors = 3
-suppress_warnings = ["mystnb.unknown_mime_type", "misc.highlighting_failure"]
+# ref.python: every recipe is called `Recipe`, and which one a signature means its page says.
+suppress_warnings = ["mystnb.unknown_mime_type", "misc.highlighting_failure", "ref.python"]
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "signature"

@@ -79,7 +79,8 @@ def for_reading(notebook: dict[str, Any]) -> dict[str, Any]:
     cells = [c for c in notebook["cells"] if "install" not in c["metadata"].get("tags", ())]
     for cell in cells:
         text = "".join(cell["source"])
-        cell["source"] = re.sub(r"<!-- badge -->.*?<!-- /badge -->\n*", "", text, flags=re.DOTALL)
+        text = re.sub(r"<!-- badge -->.*?<!-- /badge -->\n*", "", text, flags=re.DOTALL)
+        cell["source"] = text.replace("](../docs/", "](../")  # in the book those pages lie one folder higher
         if "outputs" in cell:
             cell["outputs"] = [
                 o for o in cell["outputs"] if not any("widget" in k for k in o.get("data", ()))

@@ -97,7 +97,7 @@ def _film(source: str, out: Path, weights: str, options: dict[str, Any]) -> None
     film = video.look(source)
     video.check(out, (film.height, film.width), film.rate)
     head, trunk = _networks(weights)
-    colour.colourize_film(head, trunk, source, out, colour.Settings(**options))
+    colour.colourize_film(head, trunk, source, out, colour.FilmSettings(**options))
 
 
 def _stems(sources: list[str]) -> list[str]:

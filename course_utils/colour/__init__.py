@@ -2,7 +2,7 @@
 
 from .bins import Bins
 from .colourizing import VIVID, Way, chosen, colourize, paint
-from .film import Settings, colourize_film, steadied
+from .film import FilmSettings, colourize_film, steadied
 from .head import (
     LAYERS,
     WHOLE,
@@ -28,9 +28,9 @@ __all__ = [
     "WHOLE",
     "Answer",
     "Bins",
+    "FilmSettings",
     "Hint",
     "Hints",
-    "Settings",
     "Steady",
     "Way",
     "ab_rmse",

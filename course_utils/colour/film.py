@@ -35,7 +35,7 @@ GRID = 2
 
 
 @dataclass(frozen=True)
-class Settings:
+class FilmSettings:
     """How a film is coloured; see `colourize`.
 
     Attributes:
@@ -56,7 +56,7 @@ def colourize_film(
     trunk: keras.Model,
     source: str | Path,
     target: str | Path,
-    settings: Settings | None = None,
+    settings: FilmSettings | None = None,
     say: Callable[[str], None] = print,
 ) -> int:
     """Colour a film. Stopped at any time, the same call goes on where it was.
@@ -73,7 +73,7 @@ def colourize_film(
     Raises:
         FileNotFoundError, ValueError: see `video.look` and `video.Writer`.
     """
-    settings = settings or Settings()
+    settings = settings or FilmSettings()
     film, target = video.look(source), Path(target).expanduser()
     video.check(target, (film.height, film.width), film.rate)
     folder = target.with_name(f".{target.name}.{_tag(film, head, settings)}")
@@ -104,7 +104,7 @@ def steadied(
         yield steady(images.to_uint8(images.resize(lab.lightness(frame) * 2.55, size)), ab)
 
 
-def _tag(film: video.Film, head: keras.Model, settings: Settings) -> str:
+def _tag(film: video.Film, head: keras.Model, settings: FilmSettings) -> str:
     """A fingerprint of everything that the colours depend on."""
     facts = film.path.stat()
     weights = pretrained.about(head).card.get("sha256", pretrained.about(head).weights)
@@ -117,7 +117,7 @@ def _colour_all(
     head: keras.Model,
     trunk: keras.Model,
     film: video.Film,
-    settings: Settings,
+    settings: FilmSettings,
     folder: Path,
     say: Callable[[str], None],
 ) -> None:
@@ -162,7 +162,7 @@ def _columns(trunk: keras.Model, frames: np.ndarray) -> list[hypercolumns.Factor
 
 
 def _colours(
-    head: keras.Model, factored: hypercolumns.Factored, settings: Settings, hints: Hints | None
+    head: keras.Model, factored: hypercolumns.Factored, settings: FilmSettings, hints: Hints | None
 ) -> np.ndarray:
     """(h, w, 2) for one frame."""
     said = heads.answer(head, factored)

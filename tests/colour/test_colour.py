@@ -269,7 +269,7 @@ def test_a_stopped_film_goes_on(
     tmp_path: Path, head: Any, trunk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write_film(tmp_path / "grey.avi", moving(6))
-    settings = colour.Settings(side=64, hints=[(0.5, 0.5, (220.0, 60.0, 60.0))])
+    settings = colour.FilmSettings(side=64, hints=[(0.5, 0.5, (220.0, 60.0, 60.0))])
     whole, parts = tmp_path / "whole.mkv", tmp_path / "parts.mkv"
     colour.colourize_film(head, trunk, source, whole, settings, say=lambda line: None)
     plain, calls = colour.film.heads.maps_of, []
