@@ -198,6 +198,11 @@ class Handler(BaseHTTPRequestHandler):
         self.files = files
         super().__init__(*arguments)
 
+    def handle(self) -> None:
+        """Answer the requests of one connection, until the browser ends it, also rudely."""
+        with suppress(ConnectionError):
+            super().handle()
+
     def do_GET(self) -> None:
         """Send a file."""
         address = self.path.partition("?")[0].lstrip("/") or "index.html"

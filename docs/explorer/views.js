@@ -211,7 +211,7 @@ export const VIEWS = {
     told: ({ map }) => `map ${map}`,
     draw(found, { page, form, settings }) {
       const { row, column, map } = settings;
-      const caption = `Bright: where map ${map} of the first convolution answers. The square is taken apart beside.`;
+      const caption = `Bright: where map ${map} of the first convolution answers. The numbers take the square apart.`;
       page.light(found.map, LIGHT, caption);
       page.mark(framed({ x: column - 1, y: row - 1, width: 3, height: 3 }));
       arithmetic(form, page.picture, found, settings);
