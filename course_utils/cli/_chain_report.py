@@ -16,6 +16,7 @@ PAGE = """<!doctype html>
 body {{ font: 17px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }}
 img {{ max-width: 100%; margin: .3rem .3rem .3rem 0; }} 
 .few {{ display: flex; flex-wrap: wrap; gap: .6rem; }} figure {{ width: 31%; margin: 0; }}
+figure img {{ width: 100%; }}
 figcaption, .key {{ font-size: .9em; }} .key i {{ display: inline-block; width: .8em; height: .8em; }}
 code {{ background: #f0f0f0; padding: .1rem .3rem; }} td, th {{ padding: .1rem .8rem .1rem 0; }}
 th {{ text-align: left; }} td + td {{ text-align: right; font-variant-numeric: tabular-nums; }}

@@ -80,7 +80,7 @@ def make(
 
 
 def chart(found: Sequence[Tried], names: Sequence[str]) -> Any:
-    """Precision and recall of each class but the first, for every set, with the spread of the seeds.
+    """Precision and recall of each class but the background, for every set, with the spread of the seeds.
 
     Returns:
         The drawing, uint8 (h, w, 3).
@@ -91,20 +91,24 @@ def chart(found: Sequence[Tried], names: Sequence[str]) -> Any:
 
     from course_utils.pictures import palette
 
-    figure = Figure(figsize=(10, 1.2 + 0.4 * len(found)), dpi=120, layout="constrained")
+    figure = Figure(figsize=(10, 1.6 + 0.4 * len(found)), dpi=120, layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     colours, rows = palette.class_colours(names), np.arange(len(found))
     for ax, title in zip(axes, ("precision", "recall"), strict=True):
-        for number, name in enumerate(names[1:], start=1):
+        for number, name in enumerate(names):
+            if name == "background":
+                continue
             values = np.array([each.of_class(title, number) for each in found])
             heights = rows + 0.6 * (number / len(names) - 0.5)
             spread = np.abs(values[:, :1] - values[:, 1:]).T
-            ax.errorbar(values[:, 0], heights, xerr=spread, fmt="o", color=colours[number], label=name)
-        ax.set_title(f"{title}: mean, lowest and highest of the seeds")
+            ax.errorbar(values[:, 0], heights, xerr=spread, fmt="o", ms=5, color=colours[number], label=name)
+        ax.set_title(title)
         ax.set_xlim(-0.03, 1.03)
     axes[0].set_yticks(rows, [each.name for each in found])
     axes[0].invert_yaxis()
-    axes[1].legend(fontsize=8)
+    figure.suptitle("mean of the seeds, and from the lowest to the highest", fontsize=10)
+    key = axes[0].get_legend_handles_labels()
+    figure.legend(*key, loc="outside lower center", ncols=min(6, len(key[1])), fontsize=9)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3]

@@ -17,6 +17,7 @@ from course_utils.datasets import outline_files
 from course_utils.datasets.crops import crops
 from course_utils.networks import pretrained, vgg16, weight_files
 from course_utils.pictures import images
+from course_utils.pictures.palette import class_colours
 from course_utils.training import classifier, fcn
 from course_utils.training import samples as comparing
 
@@ -306,6 +307,13 @@ def test_the_chain_leaves_a_report(own, on_narrow, tmp_path, monkeypatch):
     assert "n_overlay.jpg" in text and "majority class" in text and "2 of 4 pictures" in text
     with pytest.raises(FileExistsError, match="holds something already"):
         chain.fresh(tmp_path / "out")
+
+
+def test_the_chart_shows_a_first_class_that_is_no_background():
+    names = ("sky", "plum")
+    drawn = samples.chart(_as_if(names), names)
+    sky = np.array(tuple(bytes.fromhex(class_colours(names)[0][1:])))
+    assert (drawn == sky).all(-1).sum() > 100  # its dots and its key
 
 
 def test_masks_may_hold_a_label_that_is_not_judged(tmp_path):
