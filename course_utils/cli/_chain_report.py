@@ -159,7 +159,8 @@ def laid_over(picture: Any, scores: Any, window: int, stride: int = 32) -> Any:
     from course_utils.pictures import images
 
     first = (window - stride) // 2
-    large = images.resize(scores, tuple(stride * n for n in scores.shape)).clip(0, 1)
+    rows, columns = scores.shape
+    large = images.resize(scores, (stride * rows, stride * columns)).clip(0, 1)
     out = np.array(picture, np.float32)
     under = out[first : first + large.shape[0], first : first + large.shape[1]]
     under *= 0.4
