@@ -2,9 +2,9 @@
 
 `python -m experiments.localization_methods` writes the record `localization_methods`. Three rounds, each with
 other scenes to learn from and other random numbers, but within a round the same scenes for every way; the
-record holds the mean of the rounds and their spread, largest less smallest. A round takes some ten minutes of
-one core. With a GPU (`KERAS_BACKEND=jax` will do) more is possible: `--train 600 --test 300 --several 200
---proposals 50 --steps 500`.
+record holds the mean of the rounds and their spread, largest less smallest. A round takes about a quarter of
+an hour of one core. With a GPU (`KERAS_BACKEND=jax` will do) more is possible, in some five minutes a round:
+`--train 600 --test 300 --several 200 --proposals 50 --steps 500`.
 """
 
 from __future__ import annotations
