@@ -43,6 +43,9 @@ model = drawn(vgg16.build(1 / 16, until="block2_conv2", include_top=False, **sma
 named = drawn(vgg16.build(1 / 16, head="average", classes=4, **small))
 picture, other = (rng.uniform(0, 255, (40, 48, 3)).astype("float32") for _ in range(2))
 
+looked_at = drawn(pretrained.load_vgg16(None, width=1 / 16, until="block2_conv1"))
+keep["looked at"] = np.asarray(looked_at(picture[None]))
+
 part = tap(model, [3, "block2_conv1"], before_relu=True)
 loss = lambda x, goal: ops.mean(ops.square(part(x)[1]), axis=(1, 2, 3)) + ops.mean(part(x)[0] - goal)
 value, gradient = gradients.value_and_gradient(loss)(picture[None], np.float32(3))

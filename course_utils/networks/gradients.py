@@ -95,6 +95,20 @@ def _torch(loss: Loss, compile: bool) -> Callable[..., tuple[Any, Any]]:
     return both
 
 
+def at_rest(model: keras.Model) -> keras.Model:
+    """A network that is looked at, not trained: what it says can be read as a NumPy array.
+
+    On PyTorch an answer that depends on weights which may still change keeps what their gradient needs, and
+    `np.asarray(model(x))` is refused. Whoever trains it after all sets `layer.trainable`, as everywhere.
+    """
+    import keras
+
+    if keras.backend.backend() == "torch":
+        for variable in model.variables:
+            variable.value.requires_grad_(False)
+    return model
+
+
 def forward(
     model: keras.Model,
     x: np.ndarray,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from course_utils import files, runtime
-from course_utils.networks import foreign, heads, vgg16, weight_files
+from course_utils.networks import foreign, gradients, heads, vgg16, weight_files
 from course_utils.pictures import images as pictures
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ _ABOUT: weakref.WeakKeyDictionary[Any, About] = weakref.WeakKeyDictionary()
 def remember(model: keras.Model, facts: About) -> keras.Model:
     """Attach facts to a model, for `about`; returns the model."""
     _ABOUT[model] = facts
-    return model
+    return gradients.at_rest(model)
 
 
 UNKNOWN = "unknown"  # the weights of a network that is not the course's
@@ -511,7 +511,6 @@ def classify(
             "pretrained.About(preprocess=…, class_names=…, input_size=…)), where preprocess turns pictures "
             "RGB 0..255 into its input"
         )
-    from course_utils.networks import gradients
 
     batch: list[Any] = [images] if getattr(images, "ndim", 0) == 3 else list(images)
 
