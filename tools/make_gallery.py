@@ -25,7 +25,7 @@ PICTURES = {  # name -> which part of the poster, the photograph, the picture to
     "maps": (poster_parts.mapped, "astronaut", ""),
     "clusters": (poster_parts.clustered, "flower", ""),
     "box": (poster_parts.boxed, "motorcycle", ""),
-    "painted": (poster_parts.painted, "china", "stained_glass"),
+    "painted": (poster_parts.painted, "chelsea", "mosaic"),
     "dream": (poster_parts.dreamt, "coffee", ""),
 }
 
