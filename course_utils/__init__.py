@@ -6,6 +6,6 @@ Importing this package loads no framework.
 
 from course_utils.runtime import pass_over_odd_settings
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 pass_over_odd_settings()
