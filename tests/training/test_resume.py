@@ -206,6 +206,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+@pytest.mark.slow
 def test_two_processes_of_which_one_is_killed(alone, tmp_path):
     """One of two dies in epoch 2; both are started again and reach the weights of one device."""
 
@@ -253,6 +254,7 @@ print(card["metrics"]["validation_accuracy"])
 """
 
 
+@pytest.mark.slow
 def test_the_whole_recipe_on_two_devices(tmp_path):
     """With dropout, batch normalization, validation and the final measurement."""
     rng = np.random.default_rng(0)
