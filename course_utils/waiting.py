@@ -44,10 +44,9 @@ def text(seconds: float, measured: float | None) -> str:
     at_work = f"at work for {seconds:.0f} s"
     if measured is None:
         return at_work
-    left = measured - seconds
-    return (
-        f"{at_work}, about {left:.0f} s left" if left >= 1 else f"{at_work}, about {measured:.0f} s elsewhere"
-    )
+    if measured > seconds:
+        return f"{at_work}, about {measured - seconds:.0f} s left"
+    return f"{at_work}, about {measured:.0f} s elsewhere"
 
 
 def measured(cell_id: str | None) -> float | None:

@@ -14,7 +14,7 @@ PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>From outlines to answers</title>
 <style>
 body {{ font: 17px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }}
-img {{ max-width: 100%; margin: .3rem .3rem .3rem 0; }} 
+img {{ max-width: 100%; margin: .3rem .3rem .3rem 0; }}
 .few {{ display: flex; flex-wrap: wrap; gap: .6rem; }} figure {{ width: 31%; margin: 0; }}
 figure img {{ width: 100%; }}
 figcaption, .key {{ font-size: .9em; }} .key i {{ display: inline-block; width: .8em; height: .8em; }}
