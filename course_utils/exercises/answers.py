@@ -6,6 +6,7 @@ import ast
 import contextlib
 import ctypes
 import inspect
+import itertools
 import textwrap
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 LIMIT = 20.0  # seconds that one call of a learner's function may take
+MANY = 100_000  # values that are taken from a generator, at most
 
 
 class Mistake(Exception):
@@ -42,8 +44,8 @@ class TooLong(BaseException):
 def call(function: Any, *arguments: Any, **named: Any) -> Any:
     """Call the learner's function on copies of the arguments, lists and what is in them included.
 
-    Returns what it returns. Raises `Mistake` when it is no function, fails, takes too long, returns nothing
-    or writes into an array that it was given; `NotAttempted` when a `...` is left in it.
+    Returns what it returns; a generator as a list. Raises `Mistake` when it is no function, fails, takes too
+    long, returns nothing or writes into an array that it was given; `NotAttempted` when a `...` is left.
     """
     if not callable(function):
         kind = describe(function)
@@ -55,6 +57,8 @@ def call(function: Any, *arguments: Any, **named: Any) -> Any:
     try:
         with time_limit(LIMIT):
             result = function(*given, **names)
+            if isinstance(result, Iterator):
+                result = list(itertools.islice(result, MANY))
     except KeyboardInterrupt:
         raise
     except TooLong:
@@ -208,8 +212,17 @@ def array(value: Any, shape: tuple[int, ...] | None = None, what: str = "Your an
     if plain is None or plain.dtype.kind not in "biuf":
         raise Mistake(f"{what} should be an array of numbers; it is {describe(value)}.")
     expect(np.isfinite(plain).all(), f"{what} has values that are not finite (NaN or infinite).")
-    expect(shape is None or plain.shape == shape, f"{what} has shape {plain.shape}; {shape} is asked for.")
+    form = f"has shape {plain.shape}" if plain.ndim else "is one number"
+    expect(shape is None or plain.shape == shape, f"{what} {form}; shape {shape} is asked for.")
     return plain
+
+
+def with_gaps(value: Any, what: str = "Your answer") -> np.ndarray:
+    """As `array`, but values that are not finite are let through as NaN: for mistakes that overflow."""
+    plain = to_numpy(value)
+    if plain is None or plain.dtype.kind != "f":
+        return array(value, what=what)
+    return np.where(np.isfinite(plain), plain, np.nan)
 
 
 def to_numpy(value: Any) -> np.ndarray | None:
@@ -229,16 +242,17 @@ def same(given: Any, right: Any, within: float) -> bool:
     """Whether two results agree: whole numbers as such, others up to `within` times the largest.
 
     A whole number beyond 2^24 may have been rounded as float32 does; one off by less is another number.
+    NaN, which only `with_gaps` lets in, is the same as NaN.
     """
     if np.shape(given) != np.shape(right):
         return False
     right = np.asarray(right)
     whole = right.dtype.kind in "biu" or bool(np.all(right == np.rint(right)))
-    span = float(np.abs(right).max(initial=0))
+    span = float(np.nan_to_num(np.abs(right)).max(initial=0))
     given = np.asarray(given, float)
     rounded = span < 3e38 and np.array_equal(given, given.astype(np.float32))
     margin = 1e-3 + 1e-7 * span * rounded if whole else within * span + 1e-12
-    return bool(np.allclose(given, right, rtol=0, atol=margin))
+    return bool(np.allclose(given, right, rtol=0, atol=margin, equal_nan=True))
 
 
 def near(given: Any, right: Any) -> bool:
@@ -251,11 +265,18 @@ def near(given: Any, right: Any) -> bool:
 
 def apart(a: float, b: float) -> tuple[str, str]:
     """Two different numbers with enough digits to tell them apart."""
+    if float(a).is_integer() and float(b).is_integer() and max(abs(a), abs(b)) < 1e15:
+        return in_digits(a), in_digits(b)
     for digits in (4, 6, 9, 17):
         one, other = f"{a:.{digits}g}", f"{b:.{digits}g}"
         if one != other:
             break
     return one, other
+
+
+def in_digits(value: float) -> str:
+    """A number for a message: whole ones in full, others with six digits."""
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.6g}"
 
 
 # --- words -----------------------------------------------------------------------------------------------
@@ -298,7 +319,10 @@ def listed(names: Sequence[str], values: Sequence[Any]) -> str:
 
 def _short(value: Any) -> str:
     if isinstance(value, np.ndarray):
-        return f"of shape {value.shape}"
+        few = value.ndim == 1 and 0 < value.size <= 6 and value.dtype.kind in "iuf"
+        return f"[{', '.join(f'{item:.4g}' for item in value)}]" if few else f"of shape {value.shape}"
+    if callable(value):
+        return "(a function)"
     if isinstance(value, (int, float, str, np.number)):
         return f"{value:g}" if isinstance(value, float) else f"{value}"
     text = repr(value)

@@ -37,6 +37,7 @@ from course_utils.exercises.answers import (
     describe,
     expect,
     fresh,
+    in_digits,
     in_words,
     listed,
     near,
@@ -44,6 +45,7 @@ from course_utils.exercises.answers import (
     same,
     to_numpy,
     unfinished,
+    with_gaps,
 )
 from course_utils.exercises.showing import show_code, show_source, show_text
 
@@ -59,10 +61,11 @@ __all__ = [
     "exercises",
 ]
 __all__ += ["expect", "find", "fresh", "hint", "judge", "match", "notebooks", "number", "show_source"]
-__all__ += ["solution", "solved", "to_numpy", "unknown"]
+__all__ += ["solution", "solved", "to_numpy", "unknown", "with_gaps"]
 
 
 DRAWS = 12  # of inputs, at most, to tell two mistakes apart
+SURE = 3  # draws in which an answer does what a mistake does, before it is told so
 
 
 @dataclass(frozen=True)
@@ -264,7 +267,8 @@ def _compare_value(exercise: Exercise, answer: Any) -> None:
     for message, wrong in (exercise.mistakes or {}).items():
         if same(given, np.asarray(wrong), exercise.within):
             raise Mistake(message, near(given, right))
-    raise Mistake(f"It is not {given:g}." if np.ndim(given) == 0 else "That is not it.", near(given, right))
+    text = f"It is not {in_digits(float(given))}." if np.ndim(given) == 0 else "That is not it."
+    raise Mistake(text, near(given, right))
 
 
 def compare_function(exercise: Exercise, answer: Any) -> None:
@@ -286,11 +290,12 @@ def compare_function(exercise: Exercise, answer: Any) -> None:
     message = _which_mistake(exercise, answer, cases, rights, given)
     if message is not None and not (isinstance(yours, Mistake) and message in str(yours)):
         raise Mistake(f"{case}{_seen(yours, right)} {message}", close)
-    if isinstance(yours, Mistake):
-        raise Mistake(str(yours), close)
+    if isinstance(yours, Mistake):  # where others went well, it helps to know which one did not
+        bare = "It was given" in str(yours) or not any(good)
+        raise Mistake(str(yours) if bare else f"{case}: {yours}", close)
     if first == len(cases) - 1:
         raise Mistake("Asked the same once more, your function answers something else. What does it keep?")
-    if all(_agree(one, given[0], 1e-9) for one in given):
+    if np.shape(yours) == np.shape(right) and all(_agree(one, given[0], 1e-9) for one in given):
         raise Mistake("Your function gives the same answer whatever it is given.")
     raise Mistake(f"{case} {_difference(yours, right)}", close)
 
@@ -301,10 +306,10 @@ def _which_mistake(
     """The message of the known mistake that this answer makes, or None.
 
     Two mistakes may look alike for one draw of the inputs (the largest of two scores is now and then the last
-    one): while several fit, fresh inputs decide.
+    one), and a mistake that is in no table like one that is: fresh inputs decide.
     """
     fitting = dict(exercise.mistakes or {})
-    for _ in range(DRAWS):
+    for draw in range(1, DRAWS + 1):
         fitting = {
             message: mistaken
             for message, mistaken in fitting.items()
@@ -313,7 +318,7 @@ def _which_mistake(
                 for yours, case, right in zip(given, cases, rights, strict=True)
             )
         }
-        if len(fitting) < 2:
+        if not fitting or (len(fitting) == 1 and draw >= SURE):
             break
         cases, rights = _drawn(exercise)
         given = [_outcome(exercise, answer, *pair) for pair in zip(cases, rights, strict=True)]
@@ -355,7 +360,7 @@ def _seen(given: Any, right: Any) -> str:
     if isinstance(given, Mistake):
         return ":"
     if np.ndim(right) == 0:
-        return f" your answer is {float(given):.6g}."
+        return f" your answer is {in_digits(float(given))}."
     if np.ndim(given) == 0:
         return " your answer is one number."
     return f" your answer has shape {np.shape(given)}." if np.shape(given) != np.shape(right) else ":"
@@ -364,7 +369,8 @@ def _seen(given: Any, right: Any) -> str:
 def _difference(given: Any, right: Any) -> str:
     """What is to be said of an answer that makes none of the known mistakes."""
     if np.shape(given) != np.shape(right):
-        return f"your answer has shape {np.shape(given)}; {np.shape(right)} is asked for."
+        form = f"has shape {np.shape(given)}" if np.ndim(given) else "is one number"
+        return f"your answer {form}; shape {np.shape(right)} is asked for."
     off = np.abs(np.asarray(given, float) - np.asarray(right, float))
     place = np.unravel_index(int(off.argmax()), off.shape)
     yours, wanted = apart(float(np.asarray(given)[place]), float(np.asarray(right)[place]))

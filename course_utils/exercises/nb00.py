@@ -49,6 +49,22 @@ def pictures_and_filters(random: np.random.Generator) -> Iterator[tuple[np.ndarr
         more = random.integers(0, 3)
         picture = random.integers(-4, 10, (height + more, width + more)) + 0.5
         yield picture, random.integers(-3, 4, (size, size)) + np.arange(size)[:, None] + 0.25
+    whole, filter_ = random.integers(0, 10, (5, 7)), random.integers(-3, 4, (3, 3))  # as the notebook's are
+    yield whole, filter_ + 0.25
+    yield whole + random.random(whole.shape).round(2), filter_ + np.arange(3)
+
+
+STANDING = np.array([[-1, 0, 1]] * 3)
+
+
+def _copied(picture: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """The notebook's loop, word for word but for the filter's name."""
+    answer = np.zeros((3, 3), dtype=int)
+    for row in range(3):
+        for column in range(3):
+            window = picture[row : row + 3, column : column + 3]
+            answer[row, column] = (window * kernel).sum()
+    return answer
 
 
 def _loops(size: int | None = None, extra: int = 1, how: Callable = np.sum, only: int | None = None) -> Any:
@@ -92,6 +108,14 @@ CONVOLVE = Exercise(
         "The loop above has 3 by 3 places and a filter of 3 by 3; here both follow from what comes in.": (
             _loops(size=3, only=3)
         ),
+        "The loop as it stands above: 3 by 3 places, a filter of 3 by 3, whole numbers. Here places and "
+        "filter follow from what comes in, and fractions are to be kept.": _copied,
+        "The loop as it stands above, with `standing`: the filter that comes in has no say.": (
+            lambda p, k: _copied(p, STANDING)
+        ),
+        "Any picture, but always the filter `standing`: take the one that comes in.": (
+            lambda p, k: my_convolve(p, STANDING)
+        ),
         "The answer has 3 by 3 places whatever comes in: their number follows from picture and filter.": (
             _loops(only=3)
         ),
@@ -125,6 +149,10 @@ CONVOLVE = Exercise(
         "The fractions are lost. Make the answer an array of floats: np.zeros without a dtype.": (
             lambda p, k: my_convolve(p, k).astype(int)
         ),
+        "The answer has the picture's kind of numbers, and a picture of whole ones loses the filter's "
+        "fractions.": lambda p, k: my_convolve(p, k).astype(p.dtype),
+        "The answer has the filter's kind of numbers, and a filter of whole ones loses the picture's "
+        "fractions.": lambda p, k: my_convolve(p, k).astype(k.dtype),
         "Every value is the first one: the window does not move.": lambda p, k: np.full_like(
             my_convolve(p, k), my_convolve(p, k)[0, 0]
         ),
@@ -269,7 +297,7 @@ def my_max_pool(picture, size):
 def pictures_and_blocks(random: np.random.Generator) -> Iterator[tuple[np.ndarray, int]]:
     for height, width, size in [(4, 6, 2), (5, 7, 2), (9, 6, 3), (11, 9, 4), (8, 13, 3)]:
         picture = random.permutation(height * width).reshape(height, width)
-        yield picture - 0.7 * height * width, size
+        yield picture - (random.uniform(0.2, 0.6) + 0.01) * height * width, size
     yield -1 - random.random((6, 8)), 2
 
 
@@ -291,6 +319,15 @@ def _exchanged(picture: np.ndarray, size: int) -> np.ndarray:
     height, width = picture.shape[0] // size, picture.shape[1] // size
     blocks = picture[: height * size, : width * size].reshape(size, height, size, width)
     return blocks.max(axis=(0, 2))
+
+
+def _side_by_side(picture: np.ndarray, size: int) -> np.ndarray:
+    height, width = picture.shape[0] // size, picture.shape[1] // size
+    return picture[: height * size, : width * size].reshape(height, width, size, size).max(axis=(2, 3))
+
+
+def _farthest(block: np.ndarray) -> float:
+    return block.flat[np.abs(block).argmax()]
 
 
 def _with_the_rest(picture: np.ndarray, size: int) -> np.ndarray:
@@ -317,6 +354,8 @@ MAX_POOL = Exercise(
         "That is the sum of each block.": _pool(np.sum),
         "That keeps the first of each block, whatever the others are.": _pool(lambda block: block[0, 0]),
         "The blocks are not blocks: in `reshape` the axes go (rows, size, columns, size).": _exchanged,
+        "Your blocks are pieces of rows, one behind the other: in `reshape` the axes go (rows, size, "
+        "columns, size), and the largest is over the second and the fourth.": _side_by_side,
         "The blocks overlap; they should lie side by side.": _pool(np.max, step=1),
         "The blocks move by 2 whatever their size is.": _pool(np.max, step=2),
         "The blocks are 2 by 2 whatever is asked for: `size` has a say.": _pool(np.max, size=2),
@@ -326,6 +365,9 @@ MAX_POOL = Exercise(
             my_max_pool(picture, size), 0
         ),
         "The largest without its sign; take the largest as it is.": _pool(lambda block: np.abs(block).max()),
+        "The value farthest from 0, with its sign; the largest is asked for: 3 is larger than -5.": _pool(
+            _farthest
+        ),
         "One number is too few: one for each block.": lambda picture, size: picture.max(),
         "The largest of each row of a block is not yet that of the block.": lambda picture, size: (
             _whole_blocks(picture, size).max(axis=3).reshape(-1, picture.shape[1] // size)

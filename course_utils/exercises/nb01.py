@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from course_utils.exercises.frame import Exercise, array, expect, number
+from course_utils.exercises.frame import Exercise, expect, number, with_gaps
 
 # --- 01.1 ----------------------------------------------------------------------------------------------
 
@@ -220,8 +220,8 @@ def softmax(scores):
 def some_scores(random: np.random.Generator) -> Iterator[tuple[np.ndarray]]:
     for count, around in [(4, 0), (3, -40), (5, 1000), (3, -1000), (int(random.integers(6, 12)), 5)]:
         yield (around + np.round(random.normal(0, 2, count), 2),)
-    yield (np.array([3.0, 803.0, 1.5]),)
-    yield (np.array([-1500.0, 1499.0, 1500.0]),)
+    yield (np.array([3.0, 803.0, 1.5])[random.permutation(3)],)
+    yield (np.array([-1500.0, 1499.0, 1500.0])[random.permutation(3)],)
 
 
 def _quiet(way: Any) -> Any:
@@ -232,13 +232,6 @@ def _quiet(way: Any) -> Any:
             return way(scores)
 
     return answer
-
-
-def finite(value: Any) -> np.ndarray:
-    """Shares; what overflowed shows as -1."""
-    with np.errstate(all="ignore"):
-        plain = np.asarray(value) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
-    return array(np.where(np.isfinite(plain), plain, -1.0) if isinstance(plain, np.ndarray) else plain)
 
 
 def _shares(grown: np.ndarray) -> np.ndarray:
@@ -253,7 +246,7 @@ SOFTMAX = Exercise(
     after="Subtracting the largest score changes nothing in the shares, and nothing overflows any more.",
     solution=softmax,
     inputs=some_scores,
-    read=finite,
+    read=with_gaps,
     within=1e-3,  # at 1000 a float32 has four digits behind the point
     mistakes={
         "All are positive now, but they are no shares yet: divide by their sum.": _quiet(np.exp),
@@ -280,6 +273,12 @@ SOFTMAX = Exercise(
         ),
         "The largest score has to be subtracted; less the mean, they may still overflow.": _quiet(
             lambda scores: _shares(np.exp(scores - scores.mean()))
+        ),
+        "The largest score has to be subtracted; less the first, they may still overflow.": _quiet(
+            lambda scores: _shares(np.exp(scores - scores[0]))
+        ),
+        "The largest score has to be subtracted; less the last, they may still overflow.": _quiet(
+            lambda scores: _shares(np.exp(scores - scores[-1]))
         ),
         "Each score has the same share here; a higher score has a larger one.": lambda scores: np.full(
             scores.shape, 1 / scores.size

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from course_utils.exercises.frame import Exercise, array, expect, number
+from course_utils.exercises.frame import Exercise, array, expect, number, with_gaps
 
 # --- 02.1 ----------------------------------------------------------------------------------------------
 
@@ -67,12 +67,13 @@ def some_stacks(random: np.random.Generator) -> Iterator[tuple[np.ndarray, int]]
         stack[row, column, channel] = 6
         stack[row - 1, :, channel] += 0.9  # the strongest row on average is another one
         stack[0, 3, random.choice([k for k in range(1, maps) if k != channel])] = 9
-        yield stack, channel
+        yield stack - (20 if channel == 3 else 0), channel  # before a ReLU all of a map may lie below 0
 
 
 def place(value: Any) -> np.ndarray:
-    """A row and a column; anything else keeps its shape."""
-    return array(list(value) if isinstance(value, (tuple, set)) else value, what="The place")
+    """A row and a column, also as np.argwhere and np.where give them; anything else keeps its shape."""
+    plain = array(list(value) if isinstance(value, (tuple, set)) else value, what="The place")
+    return plain.ravel() if plain.shape in ((1, 2), (2, 1)) else plain
 
 
 def _place(values: np.ndarray) -> tuple[int, ...]:
@@ -113,6 +114,9 @@ PEAK = Exercise(
         "That is the value at the place; the place itself is asked for.": lambda stack, channel: stack[
             ..., channel
         ].max(),
+        "The largest in size, without the sign: before a ReLU maps have values below 0.": (
+            lambda stack, channel: _place(np.abs(stack[..., channel]))
+        ),
         "Rows and columns are counted from 0.": lambda stack, channel: (
             np.array(_place(stack[..., channel])) + 1
         ),
@@ -126,6 +130,9 @@ PEAK = Exercise(
         lambda stack, channel: divmod(int(stack[..., channel].argmax()), stack.shape[1]),
         lambda stack, channel: np.argwhere(stack[..., channel] == stack[..., channel].max())[0],
         lambda stack, channel: [int(i) for i in _place(stack[..., channel])],
+        lambda stack, channel: np.argwhere(stack[..., channel] == stack[..., channel].max()),
+        lambda stack, channel: np.where(stack[..., channel] == stack[..., channel].max()),
+        lambda stack, channel: map(int, _place(stack[..., channel])),
     ],
 )
 
@@ -145,10 +152,10 @@ def photographs(random: np.random.Generator) -> Iterator[tuple[list[np.ndarray]]
         sides = [(int(random.integers(3, 7)), 5 + k) for k in range(count)]
         stacks = [np.maximum(random.normal(0, 1, (*side, maps)), 0) for side in sides]
         for k, stack in enumerate(stacks):
-            stack[1, 2], stack[0, 0] = (
-                random.uniform(1e-3, 2, maps),
-                0,
-            )  # each speaks somewhere, none everywhere
+            # each speaks somewhere, none everywhere, one softly
+            stack[int(random.integers(1, len(stack))), 2] = random.uniform(1e-3, 2, maps)
+            stack[0, 0] = 0
+            stack[..., order[3]] *= 1e-5
             stack[..., [*always, *(order[3 + other] for other in range(count) if other != k)]] = 0
         yield (stacks,)
 
@@ -203,6 +210,9 @@ SILENT = Exercise(
         "That is a yes or no for each map; np.flatnonzero turns it into numbers.": lambda stacks: (
             _highest(stacks).max(axis=0) == 0
         ),
+        "A map that speaks softly is not silent: it has values above 0.": lambda stacks: np.flatnonzero(
+            _highest(stacks).max(axis=0) < 1e-3
+        ),
         "The maps are counted from 0.": lambda stacks: silent(stacks) + 1,
     },
     right=[
@@ -221,7 +231,7 @@ SILENT = Exercise(
 def to_show(one, percent):
     top = np.percentile(one, percent)
     if top == 0:
-        top = max(one.max(), 1)
+        top = one.max() or 1
     return np.minimum(one / top, 1)
 
 
@@ -234,6 +244,7 @@ def maps_to_show(random: np.random.Generator) -> Iterator[tuple[np.ndarray, floa
     few = np.zeros((12, 9))
     few[3, int(random.integers(9))], few[7, 2] = 2.5, 1.25  # the percentile is 0
     yield few, 90
+    yield 0.04 * few, 90
     yield np.zeros((4, 5)), 99
 
 
@@ -243,7 +254,7 @@ def _toned(top: Any, low: Any = lambda one: 0.0, cut: bool = True) -> Any:
     def toned(one: np.ndarray, percent: float) -> np.ndarray:
         least, most = low(one), top(one, percent)
         if most <= least:
-            most = max(float(one.max()), 1.0)
+            most = float(one.max()) or 1.0
         drawn = (one - least) / (most - least)
         return np.clip(drawn, 0, 1) if cut else drawn
 
@@ -251,15 +262,9 @@ def _toned(top: Any, low: Any = lambda one: 0.0, cut: bool = True) -> Any:
 
 
 def _bare(one: np.ndarray, percent: float) -> np.ndarray:
-    """Without a thought for percentiles of 0; what is no number shows as -1."""
+    """Without a thought for percentiles of 0."""
     with np.errstate(all="ignore"):
-        return np.nan_to_num(np.minimum(one / np.percentile(one, percent), 1), nan=-1.0)
-
-
-def drawn(value: Any) -> np.ndarray:
-    """A map for drawing; what is no number shows as -1."""
-    plain = np.asarray(value) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
-    return array(np.where(np.isfinite(plain), plain, -1.0) if isinstance(plain, np.ndarray) else plain)
+        return np.minimum(one / np.percentile(one, percent), 1)
 
 
 TO_SHOW = Exercise(
@@ -271,11 +276,17 @@ TO_SHOW = Exercise(
     after="One glaring value no longer darkens the rest. `scaled` of the course draws the maps below so.",
     solution=to_show,
     inputs=maps_to_show,
-    read=drawn,
+    read=with_gaps,
     mistakes={
         "Right as long as there is something to divide by: the percentile of a map may be 0.": _bare,
         "The percentile may be 0 though the map is not: then its largest value takes its place.": (
             lambda one, percent: to_show(one, percent) if np.percentile(one, percent) > 0 else 0 * one
+        ),
+        "A map that is 0 everywhere has nothing to divide by, not even its largest value: it stays 0.": (
+            lambda one, percent: to_show(one, percent) if one.any() else np.full(one.shape, np.nan)
+        ),
+        "Your scale is at least 1, so a faint map stays dark: its own values make the scale.": (
+            lambda one, percent: np.minimum(one / max(np.percentile(one, percent) or one.max(), 1), 1)
         ),
         "That is the scale of the largest value; one glaring spot, and the rest is dark.": _toned(
             lambda one, percent: one.max()

@@ -52,6 +52,9 @@ def two_pixels(random: np.random.Generator) -> Iterator[tuple[Any, ...]]:
         (6, 8, 4, (5, 1), (0, 4)),
     ]:
         yield np.maximum(random.normal(0.5, 1, (height, width, depth)), 0) + 0.01, a, b
+    column = random.normal(size=(4, 6, 5))  # standardized ones have both signs; these two point away
+    column[3, 1] = random.normal(0, 0.3, 5) - column[0, 2]
+    yield column, (0, 2), (3, 1)
 
 
 def _pair(rule: Callable[[np.ndarray, np.ndarray], Any]) -> Callable[..., Any]:
@@ -85,6 +88,12 @@ SIMILARITY = Exercise(
         ),
         "You return 1 minus the cosine, which grows with the angle; return the cosine.": _pair(
             lambda x, y: 1 - _cosine(x, y)
+        ),
+        "Columns that point away from each other have a cosine below 0: keep its sign.": _pair(
+            lambda x, y: abs(_cosine(x, y))
+        ),
+        "Columns that point away from each other have a cosine below 0: don't cut it off.": _pair(
+            lambda x, y: max(_cosine(x, y), 0)
         ),
         "That is the angle itself; return its cosine.": _pair(
             lambda x, y: np.arccos(np.clip(_cosine(x, y), -1, 1))
@@ -134,6 +143,14 @@ def clusterings(random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.nd
         labels[object & (random.random(object.shape) < 0.7)] = best
         labels[7:, :3] = best
         yield labels, object
+    split = np.zeros((9, 14), bool)
+    split[2:7, 3:11] = True  # 40 pixels, of which no cluster has much more than half
+    order, pieces = random.permutation(3), np.where(split, 1, 0)
+    pieces[2:7, 3:7] = 2
+    yield order[pieces], split  # what is not in the cluster around it would fit best
+    pieces = np.zeros(split.shape, int)  # holds most of the mask, and all else
+    pieces[2:4, 3:11], pieces[0, :2], pieces[2, 3] = 1, 1, 2  # fits best; lies in it altogether
+    yield order[pieces], split
 
 
 def _over(rule: Any, choose: Any = max) -> Any:
@@ -173,6 +190,12 @@ BEST_IOU = Exercise(
         "The worst cluster; keep the best.": _over(_iou, min),
         "The largest cluster need not be the object: keep the one that fits best.": lambda labels, mask: _iou(
             labels == np.bincount(labels.ravel()).argmax(), mask
+        ),
+        "What lies outside a cluster is no cluster: only each one itself is tried.": lambda labels, mask: max(
+            max(_iou(labels == j, mask), _iou(labels != j, mask)) for j in np.unique(labels)
+        ),
+        "The cluster with most of the mask may hold much else as well: compare the IoU of all.": (
+            lambda labels, mask: _iou(labels == np.bincount(labels[mask]).argmax(), mask)
         ),
         "The share of pixels that agree; the many background pixels flatter it.": _over(
             lambda a, b: (a == b).mean()
@@ -223,7 +246,7 @@ def dotted(random: np.random.Generator) -> Iterator[tuple[np.ndarray]]:
         while True:
             labels = np.full((height, width), -1)
             places = random.choice(height * width, count, replace=False)
-            labels.ravel()[places] = np.arange(count) % classes
+            labels.ravel()[places] = (np.arange(count) + random.integers(classes)) % classes
             if _clear(labels):
                 yield (labels,)
                 break
@@ -352,6 +375,15 @@ def _parts(maps: list[np.ndarray], weights: np.ndarray) -> list[np.ndarray]:
     return np.split(weights, np.cumsum([stack.shape[-1] for stack in maps])[:-1])
 
 
+def _used_up(maps: list[np.ndarray], weights: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    total: Any = 0
+    while maps:
+        stack = maps.pop()
+        total = total + hypercolumns.stretch(stack @ weights[-stack.shape[-1] :], size)
+        weights = weights[: -stack.shape[-1]]
+    return total
+
+
 _NUMBERS = Exercise(
     id="03.5",
     title="project first",
@@ -395,6 +427,7 @@ _NUMBERS = Exercise(
             Axis(size[0], m.shape[0]).matrix @ (m @ w) @ Axis(size[1], m.shape[1]).matrix.T
             for m, w in zip(maps, _parts(maps, weights), strict=True)
         ),
+        _used_up,
     ],
 )
 
@@ -411,7 +444,7 @@ def one_at_a_time(answer: Any) -> None:
     maps, weights, size = next(stacked(np.random.default_rng()))
     hypercolumns.stretch = stretch
     try:
-        answer(maps, weights, size)
+        frame.call(answer, maps, weights, size)
     finally:
         hypercolumns.stretch = plain
     if most[0] > len(maps):
@@ -452,7 +485,7 @@ def _shrunk(mask: np.ndarray, tall: np.ndarray, wide: np.ndarray) -> np.ndarray:
     return tall.T @ mask @ wide
 
 
-REGION_MEAN = Exercise(
+_MEANS = Exercise(
     id="03.6",
     title="the mean of a region",
     name="region_mean",
@@ -492,8 +525,50 @@ REGION_MEAN = Exercise(
         lambda m, mask, t, w: np.average(
             m.reshape(-1, m.shape[-1]), axis=0, weights=_shrunk(mask, t, w).ravel()
         ),
-        lambda m, mask, t, w: (t @ m.transpose(2, 0, 1) @ w.T)[:, mask].mean(axis=1),
+        lambda m, mask, t, w: sum(_line(m, mask[i], t[i], w) for i in range(len(mask))) / mask.sum(),
     ],
+)
+
+
+def _line(maps: np.ndarray, marked: np.ndarray, down: np.ndarray, wide: np.ndarray) -> np.ndarray:
+    return np.einsum("h,hwc,w->c", down, maps, marked @ wide)
+
+
+class _Watched(np.ndarray):
+    """Maps that remember how large what is made of them becomes."""
+
+    largest = 0
+
+    def __array_finalize__(self, _: Any) -> None:
+        _Watched.largest = max(_Watched.largest, self.size)
+
+
+def on_small_maps(answer: Any) -> None:
+    """Check `region_mean`: first what comes out, then that no map was stretched on the way."""
+    frame.compare_function(_MEANS, answer)
+    tall, wide = (Axis(*sides).matrix.toarray() for sides in ((23, 3), (29, 4)))
+    mask = np.zeros((23, 29), bool)
+    mask[5:9, 7:12] = True
+    maps = np.random.default_rng().normal(size=(3, 4, 5)).view(_Watched)
+    _Watched.largest = 0
+    frame.call(answer, maps, mask, tall, wide)
+    if _Watched.largest >= mask.size:
+        raise Mistake(
+            "The numbers are right, but a stretched map was made for them. Shrink the mask instead: "
+            "`tall.T @ mask @ wide`.",
+            close=True,
+        )
+
+
+REGION_MEAN = dataclasses.replace(
+    _MEANS,
+    check=on_small_maps,
+    mistakes={
+        **(_MEANS.mistakes or {}),
+        "a stretched map was made": lambda m, mask, t, w: (t @ m.transpose(2, 0, 1) @ w.T)[:, mask].mean(
+            axis=1
+        ),
+    },
 )
 
 EXERCISES = (VALUES, SIMILARITY, BEST_IOU, NEAREST, PRODUCTS, REGION_MEAN)

@@ -31,6 +31,7 @@ def some_pairs(random: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     yield (left + wide + 7, top, wide + 2, high), a  # apart: beside
     yield a, (left + wide + 2, top + high + 4, wide, high)  # in both: two negative sides
     yield (left + wide, top, 5, 6), a  # only touching
+    yield a, (left, top, wide - 3, high + 2)  # from one corner
     for _ in range(3):
         first = np.append(random.uniform(-20, 20, 2), random.uniform(5, 30, 2))
         yield first, first + random.uniform(1, 4, 4) * random.choice([-1, 1], 4)
@@ -382,7 +383,8 @@ def some_detections(random: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     for limit in (0.15, 0.45, 0.6):
         centres = random.uniform(10, 60, (3, 2))[random.integers(0, 3, 9)] + random.normal(0, 5, (9, 2))
         crowd = np.concatenate([centres, random.uniform(14, 24, (9, 2))], axis=1)
-        yield crowd, random.permutation(9) / 10 + random.uniform(0.01, 0.08), limit
+        # scores of any scale: a classifier's before the softmax may all lie below 0
+        yield crowd, random.permutation(9) / 10 + random.uniform(0.01, 0.08) - 2 * limit, limit
 
 
 def indices(value: Any) -> np.ndarray:

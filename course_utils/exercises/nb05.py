@@ -255,7 +255,7 @@ def tent(stride):
 
 
 def strides(random: np.random.Generator) -> Iterator[tuple[int]]:
-    for stride in (2, 4, 8, int(random.choice([6, 10, 12])), 16):
+    for stride in (2, 4, int(random.choice([3, 5, 7])), int(random.choice([6, 10, 12])), 16):
         yield (stride,)
 
 

@@ -39,7 +39,7 @@ def excitement(maps, index):
 
 def some_maps(random: np.random.Generator) -> Iterator[tuple[np.ndarray, int]]:
     for shape, index in [((2, 3, 4, 5), 1), ((4, 6, 5, 7), 3), ((3, 5, 8, 6), 4), ((1, 4, 7, 9), 2)]:
-        yield random.uniform(0, 3, shape).astype(np.float32), index
+        yield random.uniform(-1, 3, shape).astype(np.float32), index  # with a leak, or before the ReLU
 
 
 EXCITEMENT = Exercise(
@@ -84,6 +84,12 @@ EXCITEMENT = Exercise(
         "The median is another middle; the mean is asked for.": (
             lambda maps, index: np.median(maps[..., index], axis=(1, 2))
         ),
+        "Values below 0 are cut off before the mean; they count as well.": (
+            lambda maps, index: np.maximum(maps[..., index], 0).mean((1, 2))
+        ),
+        "Values below 0 lose their sign before the mean; they keep it.": (
+            lambda maps, index: np.abs(maps[..., index]).mean((1, 2))
+        ),
     },
     right=[
         lambda maps, index: maps[:, :, :, index].mean(2).mean(1),
@@ -102,7 +108,7 @@ def climb(pictures, gradient, step):
 
 
 def some_gradients(random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
-    for shape, step in [((3, 4, 5, 3), 30.0), ((2, 6, 4, 3), 12.0), ((4, 3, 7, 3), 45.0)]:
+    for shape, step in [((3, 4, 5, 3), 30.0), ((2, 6, 4, 3), 12.0), ((4, 3, 7, 3), 1.5)]:
         sizes = random.permutation(np.geomspace(0.05, 50, shape[0])).reshape(-1, 1, 1, 1)
         yield random.uniform(-20, 20, shape), random.normal(0.3, 1, shape) * sizes, step
 
@@ -189,7 +195,11 @@ def some_slopes(random: np.random.Generator) -> Iterator[tuple[np.ndarray]]:
         half = np.where(random.random((height, width, 3)) < 0.5, -usual, usual)
         cancelling = np.zeros((height, width, 3))
         cancelling[0], cancelling[1] = usual[0], -usual[0]
+        coloured, opposed = np.zeros((2, height, width, 3))
+        coloured[..., random.integers(1, 3)] = usual[..., 0]
+        opposed[..., :2] = usual[..., :1] * (1, -1)
         kinds = [half, 0 * usual, sparse, cancelling, -sparse, -usual, usual * 1e-12]
+        kinds += [0 * usual + 2, coloured, opposed]
         yield (np.stack([kinds[k] for k in random.permutation(len(kinds))]),)
     yield (np.zeros((1, 3, 4, 3)),)
 
@@ -223,6 +233,16 @@ STUCK = Exercise(
         "One gradient is tiny, but not 0, and divided by its length it is as good as any.": (
             lambda g: np.abs(g).max(AXES) < 1e-6
         ),
+        "One gradient is the same everywhere, and lifts the whole picture: no spread is not no slope.": (
+            lambda g: g.max(AXES) == g.min(AXES)
+        ),
+        "Red alone is looked at; another colour may have a gradient.": lambda g: (g[..., 0] == 0).all((1, 2)),
+        "In one picture the colours cancel at every place, and it does move. Don't add them up.": (
+            lambda g: (g.sum(-1) == 0).all((1, 2))
+        ),
+        "These are the numbers of the pictures; a yes or no for each is asked for.": (
+            lambda g: np.flatnonzero((g == 0).all(AXES))
+        ),
         "No picture is found, but one has no gradient at all.": lambda g: np.zeros(len(g), bool),
         "One answer for the whole batch; each picture needs its own: axis=(1, 2, 3).": (
             lambda g: bool((g == 0).all())
@@ -253,7 +273,7 @@ def dream(image, slope, steps, step):
 
 def some_hills(random: np.random.Generator) -> Iterator[tuple[np.ndarray, Any, int, float]]:
     """Uphill towards a goal of which a part lies beyond what a picture can hold."""
-    hills = [((4, 5, 3), 6, 20.0, 1.0), ((7, 3, 3), 4, 35.0, 3e-3), ((5, 6, 3), 9, 12.0, 1.0)]
+    hills = [((4, 5, 3), 6, 20.0, 1.0), ((7, 3, 3), 4, 32.5, 3e-3), ((5, 6, 3), 9, 12.0, 1.0)]
     for shape, steps, step, steep in hills:  # on a gentle one all that is added to its length shows
         goal, pull = random.uniform(-300, 555, shape), steep * random.uniform(0.3, 6.0, shape)
 
