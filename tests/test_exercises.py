@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import importlib
+import itertools
 import re
 import sys
 from typing import Any
@@ -317,3 +318,89 @@ def test_two_mistakes_that_often_look_alike_are_told_apart(monkeypatch: pytest.M
         verdict = frame.judge("99.1", mistakes["The first, not the largest."])
         assert verdict.state == "right" or "The first" in verdict.message
         assert "The smallest" in frame.judge("99.1", mistakes["The smallest, not the largest."]).message
+
+
+@pytest.mark.parametrize(
+    ("id", "change"),
+    [
+        ("04.1", lambda right, a, b: 1.0 if tuple(a[:2]) == tuple(b[:2]) else right),
+        ("04.5", lambda right, boxes, scores, overlap: [i for i in right if scores[i] > 0]),
+        ("05.5", lambda right, s: right if s % 2 == 0 else 1 - abs(np.arange(2 * s) - s + 1) / s),
+        ("08.3", lambda right, pictures, gradient, step: pictures + (right - pictures) * int(step) / step),
+        ("09.5", lambda right, ab, voices, colours: np.clip(right, -50, 50)),
+    ],
+)
+def test_an_answer_that_is_right_for_some_inputs_only_does_not_pass(id: str, change: Any) -> None:
+    exercise = frame.find(id)
+    assert exercise is not None
+    almost = frame.judge(id, lambda *given: change(exercise.result(*given), *given))
+    assert almost.state in ("close", "wrong")
+
+
+def test_maps_stretched_one_by_one_are_stretched_maps() -> None:
+    verdict = frame.judge(
+        "03.6",
+        lambda maps, mask, tall, wide: [
+            (tall @ maps[..., k] @ wide.T)[mask].mean() for k in range(maps.shape[-1])
+        ],
+    )
+    assert "a stretched map was made" in verdict.message
+
+
+@pytest.mark.parametrize("id", ["02.4", "02.5", "02.7", "04.4", "04.5", "06.5", "09.3"])
+def test_a_generator_is_as_good_as_a_list(id: str) -> None:
+    exercise = frame.find(id)
+    assert exercise is not None and callable(exercise.solution)
+    assert frame.judge(id, lambda *given: (item for item in exercise.solution(*given))).state == "right"
+
+
+def test_a_generator_without_end_is_cut_off() -> None:
+    assert len(answers.call(itertools.count)) == answers.MANY
+
+
+def test_what_is_no_number_is_called_so() -> None:
+    message = frame.judge("01.5", lambda scores: scores * np.nan).message
+    assert "is nan; it should be" in message
+
+
+def test_the_input_for_which_nothing_comes_back_is_named() -> None:
+    exercise = frame.find("04.5")
+    assert exercise is not None
+    verdict = frame.judge("04.5", lambda *given: exercise.result(*given) or None)
+    assert verdict.message.startswith("04.5 close. With boxes of shape (0, 4)")
+    assert "returns None" in verdict.message
+
+
+def test_whole_numbers_short_arrays_and_functions_are_told_readably() -> None:
+    by_one = frame.judge("01.2", lambda size, inputs, filters: (size**2 * inputs + 1) * filters + 1)
+    assert "your answer is 73857; it should be 73856." in by_one.message
+    assert "It is not 104861699." in frame.judge("04.2", 104_861_699).message
+    assert "slope (a function), steps 6" in frame.judge("08.5", lambda image, *_: image).message
+    assert answers.listed(["box"], [np.array([4, 6.5, 10, 20])]) == "box [4, 6.5, 10, 20]"
+    assert "your answer is one number; shape (" in frame.judge("00.6", lambda *_: 3.0).message
+
+
+def test_an_answer_that_looks_like_a_mistake_once_is_not_accused_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In the first draw the first of two scores is the smaller one; later it isn't."""
+    drawn: list[int] = []
+
+    def draws(random: np.random.Generator) -> list[tuple[np.ndarray]]:
+        drawn.append(1)
+        return [(np.array([1.0, 2.0]) if len(drawn) == 1 else np.array([5.0, 3.0, 7.0]),)] * 3
+
+    exercise = frame.Exercise(
+        id="99.1",
+        title="",
+        name="_largest",
+        hint="",
+        after="",
+        solution=_largest,
+        inputs=draws,
+        mistakes={"The smallest, not the largest.": lambda scores: scores.min()},
+        right=[],
+    )
+    monkeypatch.setattr(frame, "find", lambda _: exercise)
+    assert "The smallest" not in frame.judge("99.1", lambda scores: scores[0]).message
+    assert "The smallest" in frame.judge("99.1", lambda scores: scores.min()).message
