@@ -337,12 +337,18 @@ def test_an_answer_that_is_right_for_some_inputs_only_does_not_pass(id: str, cha
     assert almost.state in ("close", "wrong")
 
 
-def test_maps_stretched_one_by_one_are_stretched_maps() -> None:
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda maps, tall, wide: [tall @ maps[..., k] @ wide.T for k in range(maps.shape[-1])],
+        lambda maps, tall, wide: np.einsum("Hh,hwc,Ww->cHW", tall, maps, wide),
+        lambda maps, tall, wide: np.moveaxis(np.tensordot(tall, wide @ maps, 1), -1, 0),
+    ],
+)
+def test_maps_stretched_in_whatever_way_are_stretched_maps(way: Any) -> None:
     verdict = frame.judge(
         "03.6",
-        lambda maps, mask, tall, wide: [
-            (tall @ maps[..., k] @ wide.T)[mask].mean() for k in range(maps.shape[-1])
-        ],
+        lambda maps, mask, tall, wide: [float(one[mask].mean()) for one in way(maps, tall, wide)],
     )
     assert "a stretched map was made" in verdict.message
 

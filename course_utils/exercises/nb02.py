@@ -152,10 +152,10 @@ def photographs(random: np.random.Generator) -> Iterator[tuple[list[np.ndarray]]
         sides = [(int(random.integers(3, 7)), 5 + k) for k in range(count)]
         stacks = [np.maximum(random.normal(0, 1, (*side, maps)), 0) for side in sides]
         for k, stack in enumerate(stacks):
-            # each speaks somewhere, none everywhere, one softly
-            stack[int(random.integers(1, len(stack))), 2] = random.uniform(1e-3, 2, maps)
-            stack[0, 0] = 0
-            stack[..., order[3]] *= 1e-5
+            # each speaks somewhere, none everywhere, one at a single place, and softly
+            row = int(random.choice([row for row in range(1, len(stack)) if row != len(stack) // 2]))
+            stack[row, 2], stack[0, 0] = random.uniform(1e-3, 2, maps), 0
+            stack[..., order[3]], stack[row, 2, order[3]] = 0, random.uniform(1e-5, 1e-4)
             stack[..., [*always, *(order[3 + other] for other in range(count) if other != k)]] = 0
         yield (stacks,)
 

@@ -542,6 +542,11 @@ class _Watched(np.ndarray):
     def __array_finalize__(self, _: Any) -> None:
         _Watched.largest = max(_Watched.largest, self.size)
 
+    def __array_function__(self, function: Any, types: Any, arguments: Any, named: Any) -> Any:
+        result = super().__array_function__(function, types, arguments, named)
+        _Watched.largest = max(_Watched.largest, np.size(result))  # einsum gives a plain array
+        return result
+
 
 def on_small_maps(answer: Any) -> None:
     """Check `region_mean`: first what comes out, then that no map was stretched on the way."""
