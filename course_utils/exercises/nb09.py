@@ -379,9 +379,7 @@ def hear(ab, voices, colours):
 def some_voices(random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     for height, width, count in [(4, 5, 3), (3, 2, 1), (2, 6, 4)]:
         ab = random.normal(0, 40, (height, width, 2))
-        voices = random.exponential(1.0, (height, width, count))
-        voices[0, random.integers(width)] = 0  # where no hint says anything
-        yield ab, voices, random.normal(0, 60, (count, 2))
+        yield ab, random.exponential(1.0, (height, width, count)), random.normal(0, 60, (count, 2))
 
 
 def _loud(voices: np.ndarray) -> np.ndarray:
@@ -402,14 +400,11 @@ HEAR = Exercise(
     after="A hint that is loud only where pixels look like its own needs no outline.",
     solution=hear,
     inputs=some_voices,
-    read=with_gaps,
     mistakes={
-        "The network's own voice is missing: it says `ab`, as loud as 1.": _quiet(
-            lambda ab, v, c: v @ c / _loud(v)
-        ),
+        "The network's own voice is missing: it says `ab`, as loud as 1.": lambda ab, v, c: v @ c / _loud(v),
         "A sum is no mean: divide by the loudness of all voices together.": lambda ab, v, c: ab + v @ c,
-        "The network counts above the line, but not below it: add its 1.": _quiet(
-            lambda ab, v, c: (ab + v @ c) / _loud(v)
+        "The network counts above the line, but not below it: add its 1.": lambda ab, v, c: (
+            (ab + v @ c) / _loud(v)
         ),
         "Divide by how loud the voices are, not by how many there are.": lambda ab, v, c: (
             (ab + v @ c) / (1 + len(c))
@@ -434,7 +429,7 @@ HEAR = Exercise(
         "Loudness is no share: together the hints may be louder than 1, and then the network's is below 0.": (
             lambda ab, v, c: (1 - _loud(v)) * ab + v @ c
         ),
-        "The network has half of it, however loud the hints are: its voice is as loud as 1.": _quiet(
+        "The network has half of it, however loud the hints are: its voice is as loud as 1.": (
             lambda ab, v, c: (ab + v @ c / _loud(v)) / 2
         ),
         "The network counts once for each hint; it has one voice.": lambda ab, v, c: (
