@@ -250,7 +250,8 @@ def same(given: Any, right: Any, within: float) -> bool:
     whole = right.dtype.kind in "biu" or bool(np.all(right == np.rint(right)))
     span = float(np.nan_to_num(np.abs(right)).max(initial=0))
     given = np.asarray(given, float)
-    rounded = span < 3e38 and np.array_equal(given, given.astype(np.float32))
+    with np.errstate(over="ignore"):
+        rounded = span < 3e38 and np.array_equal(given, given.astype(np.float32))
     margin = 1e-3 + 1e-7 * span * rounded if whole else within * span + 1e-12
     return bool(np.allclose(given, right, rtol=0, atol=margin, equal_nan=True))
 
