@@ -24,7 +24,7 @@ def network(ax: Axes, side: int = 224) -> None:
         _square(ax, x, 3.6, name, size, side // stride if column else 1, "tab:blue")
         if column:
             _arrow(ax, (x - GAP + 0.55, 3.6), (x - 0.55, 3.6), "")
-            _arrow(ax, (x, 3.05), (x, 2.32), "1 x 1")
+            _arrow(ax, (x, 3.05), (x, 2.32), "3 x 3, 1 x 1" if column == 3 else "1 x 1")
             _square(ax, x, 1.8, "", "scores", side // stride, "tab:orange")
     ax.plot([3 * GAP, 3 * GAP], [0, 1.25], color="0.3", linewidth=1.0)
     for column, factor in ((3, 2), (2, 2), (1, 8)):
