@@ -399,7 +399,7 @@ def layers(random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray
         height, width = size + 2 + random.permutation(2)
         image = random.integers(0, 9, (height, width, channels)) + 0.5
         kernels = random.integers(-3, 4, (size, size, channels, filters)) + 0.25
-        yield image, kernels, 10.0 * random.permutation(np.arange(-1, filters - 1)) + 5
+        yield image, kernels, 10.0 * random.permutation(np.arange(-1, filters - 1)) + 5.25
 
 
 def _each_pair(image: np.ndarray, kernels: np.ndarray, biases: np.ndarray) -> np.ndarray:

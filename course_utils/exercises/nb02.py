@@ -64,6 +64,8 @@ def some_stacks(random: np.random.Generator) -> Iterator[tuple[np.ndarray, int]]
     for height, width, maps, channel in [(5, 8, 3, 1), (9, 4, 5, 3), (6, 7, 4, int(random.choice([0, 2])))]:
         stack = random.uniform(0.1, 5, (height, width, maps))
         row, column = int(random.integers(2, height)), int(random.integers(0, 2))
+        if height == 6:  # in a corner
+            row, column = height - 1, width - 1
         stack[row, column, channel] = 6
         stack[row - 1, :, channel] += 0.9  # the strongest row on average is another one
         stack[0, 3, random.choice([k for k in range(1, maps) if k != channel])] = 9

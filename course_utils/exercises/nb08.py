@@ -39,7 +39,8 @@ def excitement(maps, index):
 
 def some_maps(random: np.random.Generator) -> Iterator[tuple[np.ndarray, int]]:
     for shape, index in [((2, 3, 4, 5), 1), ((4, 6, 5, 7), 3), ((3, 5, 8, 6), 4), ((1, 4, 7, 9), 2)]:
-        yield random.uniform(-1, 3, shape).astype(np.float32), index  # with a leak, or before the ReLU
+        low = -3 if index == 2 else -1  # with a leak, or before the ReLU
+        yield random.uniform(low, low + 4, shape).astype(np.float32), index
 
 
 EXCITEMENT = Exercise(
