@@ -60,11 +60,12 @@ __all__ = [
     "describe",
     "exercises",
 ]
-__all__ += ["expect", "find", "fresh", "hint", "judge", "match", "notebooks", "number", "show_source"]
+__all__ += ["expect", "find", "fresh", "hint", "judge", "notebooks", "number", "show_source"]
 __all__ += ["solution", "solved", "to_numpy", "unknown", "with_gaps"]
 
 
 DRAWS = 12  # of inputs, at most, to tell two mistakes apart
+CONSTANT = "Your function gives the same answer whatever it is given."
 SURE = 3  # draws in which an answer does what a mistake does, before it is told so
 
 
@@ -80,7 +81,8 @@ class Exercise:
         after: what is said after "right."; the idea in one sentence.
         solution: a function called `name`, or the text of lines that set `name`. It stands on its own,
             given the imports of its notebook's first cells.
-        mistakes: message -> the answer that makes this mistake; at least five.
+        mistakes: message -> the answer that makes this mistake; at least five. With a `check`, words of the
+            message will do.
         right: variants to be accepted, beside the solution; at least two.
         inputs: draws the arguments of some calls, as tuples, from a generator of random numbers; simple ones
             first, varied in all that the text leaves open. None where the answer is a value.
@@ -88,7 +90,6 @@ class Exercise:
             `Mistake`. By default `number` or `array`, as the solution has it.
         within: difference that still counts as equal, as a share of the largest value; admits float32.
         check: takes the answer; raises `Mistake` when it is wrong. Only where many answers are right.
-        wrong: returns wrong answers, each under words of its message (the older way, for `check`).
     """
 
     id: str
@@ -97,13 +98,12 @@ class Exercise:
     hint: str
     after: str
     solution: Callable[..., Any] | str
-    right: Sequence[Any] | Callable[[], Sequence[Any]]
+    right: Sequence[Any]
     mistakes: Mapping[str, Any] | None = None
     inputs: Callable[[np.random.Generator], Iterable[tuple[Any, ...]]] | None = None
     read: Callable[[Any], Any] | None = None
     within: float = 1e-4
     check: Callable[[Any], None] | None = None
-    wrong: Callable[[], Mapping[str, Any]] | None = None
 
     def source(self) -> str:
         """The solution as text, ready to be put in place of the stub."""
@@ -113,11 +113,7 @@ class Exercise:
 
     def wrong_answers(self) -> Mapping[str, Any]:
         """Words of a message -> an answer that must hear it."""
-        return self.mistakes if self.mistakes is not None else self.wrong() if self.wrong else {}
-
-    def right_answers(self) -> Sequence[Any]:
-        """What must be accepted, beside the solution."""
-        return self.right() if callable(self.right) else self.right
+        return self.mistakes or {}
 
     def result(self, *arguments: Any) -> Any:
         """What the solution gives: its value, or what the function returns for copies of these arguments."""
@@ -285,6 +281,7 @@ def compare_function(exercise: Exercise, answer: Any) -> None:
         return
     close = 2 * sum(good[:-1]) >= len(cases) - 1 or all(map(near, given, rights))
     first = good.index(False)
+    constant = all(_agree(one, given[0], 1e-9) for one in given)
     yours, right = given[first], rights[first]
     case = "With " + listed([*inspect.signature(exercise.solution).parameters], cases[first])
     message = _which_mistake(exercise, answer, cases, rights, given)
@@ -295,9 +292,9 @@ def compare_function(exercise: Exercise, answer: Any) -> None:
         raise Mistake(str(yours) if bare else f"{case}: {yours}", close)
     if first == len(cases) - 1:
         raise Mistake("Asked the same once more, your function answers something else. What does it keep?")
-    if np.shape(yours) == np.shape(right) and all(_agree(one, given[0], 1e-9) for one in given):
-        raise Mistake("Your function gives the same answer whatever it is given.")
-    raise Mistake(f"{case} {_difference(yours, right)}", close)
+    if constant and np.shape(yours) == np.shape(right):
+        raise Mistake(CONSTANT)
+    raise Mistake(f"{case} {_difference(yours, right)}{f' {CONSTANT}' if constant else ''}", close)
 
 
 def _which_mistake(
@@ -376,22 +373,3 @@ def _difference(given: Any, right: Any) -> str:
     yours, wanted = apart(float(np.asarray(given)[place]), float(np.asarray(right)[place]))
     where = f"at {[int(i) for i in place]} " if place else ""
     return f"your answer {where}is {yours}; it should be {wanted}."
-
-
-def match(given: Any, right: Any, mistakes: Mapping[str, Any], otherwise: str, within: float = 1e-4) -> None:
-    """Return when `given` is `right`; else say which of the known mistakes was made. For a `check`.
-
-    Args:
-        given: a number or an array, already through `number` or `array`.
-        right: what is asked for, of the same shape.
-        mistakes: the message for each known wrong result, and that result.
-        otherwise: the message for any other result.
-        within: absolute difference that still counts as equal.
-    """
-
-    def equal(other: Any) -> bool:
-        return np.shape(given) == np.shape(other) and np.allclose(given, other, rtol=1e-5, atol=within)
-
-    if not equal(right):
-        message = next((message for message, wrong in mistakes.items() if equal(wrong)), otherwise)
-        raise Mistake(message, near(given, right))

@@ -387,7 +387,7 @@ FAULTS = Exercise(
     after="None of them raises an error, and some hold each other up; see below.",
     check=check_faults,
     solution="faults = [9, 16, 17, 20, 22]",
-    wrong=lambda: {
+    mistakes={
         "what follows the strided one": _without(9),
         "look for what line 15 made": _without(16),
         "how large is a pixel": _without(17),
@@ -405,7 +405,7 @@ FAULTS = Exercise(
         "whole numbers": [9.5, 16, 17, 20, 22],
         "A list of line numbers": "9, 16, 17",
     },
-    right=lambda: [
+    right=[
         {22, 20, 17, 16, 9},
         (22, 9, 16, 17, 20, 20),
         np.array([9, 16, 17, 20, 22]),

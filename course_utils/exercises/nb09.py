@@ -566,7 +566,7 @@ CLINIC = Exercise(
     after="Three mistakes that raise no error. Look at your pictures before you look at your losses.",
     check=check_bugs,
     solution='mistakes = {"first": "ranges", "second": "channels", "third": "gamma"}',
-    wrong=lambda: (
+    mistakes=(
         {
             f"The {next(name for name in BUGS if dict(zip(BUGS, order, strict=True))[name] != BUGS[name])} "
             f"is not {next(v for k, v in zip(BUGS, order, strict=True) if v != BUGS[k])}": dict(
@@ -581,7 +581,7 @@ CLINIC = Exercise(
             "choose among": {"first": "blur", "second": "channels", "third": "gamma"},
         }
     ),
-    right=lambda: [
+    right=[
         dict(sorted(BUGS.items())),
         {**BUGS, "third": " Gamma"},
     ],
