@@ -382,6 +382,10 @@ def test_whole_numbers_short_arrays_and_functions_are_told_readably() -> None:
     assert "It is not 104861699." in frame.judge("04.2", 104_861_699).message
     assert "slope (a function), steps 6" in frame.judge("08.5", lambda image, *_: image).message
     assert answers.listed(["box"], [np.array([4, 6.5, 10, 20])]) == "box [4, 6.5, 10, 20]"
+    exercise = frame.find("04.5")
+    assert exercise is not None
+    first = frame.judge("04.5", lambda *given: exercise.result(*given)[:3])
+    assert re.search(r"your answer is (\[\d, \d, \d\]); it should be \[\d, \d, \d, \d\]\.", first.message)
     assert "your answer is one number; shape (" in frame.judge("00.6", lambda *_: 3.0).message
 
 

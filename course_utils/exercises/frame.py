@@ -358,16 +358,23 @@ def _seen(given: Any, right: Any) -> str:
         return ":"
     if np.ndim(right) == 0:
         return f" your answer is {in_digits(float(given))}."
-    if np.ndim(given) == 0:
-        return " your answer is one number."
-    return f" your answer has shape {np.shape(given)}." if np.shape(given) != np.shape(right) else ":"
+    return f" your answer {_form(given)}." if np.shape(given) != np.shape(right) else ":"
+
+
+def _form(value: Any) -> str:
+    """What a result looks like: one number, the numbers of a few things, or a shape."""
+    plain = np.asarray(value)
+    if plain.ndim == 1 and plain.dtype.kind in "iu" and plain.size <= 12:
+        return f"is {plain.tolist()}"
+    return f"has shape {plain.shape}" if plain.ndim else "is one number"
 
 
 def _difference(given: Any, right: Any) -> str:
     """What is to be said of an answer that makes none of the known mistakes."""
     if np.shape(given) != np.shape(right):
-        form = f"has shape {np.shape(given)}" if np.ndim(given) else "is one number"
-        return f"your answer {form}; shape {np.shape(right)} is asked for."
+        wanted = _form(right)
+        wanted = f"it should be {wanted[3:]}" if "[" in wanted else f"shape {np.shape(right)} is asked for"
+        return f"your answer {_form(given)}; {wanted}."
     off = np.abs(np.asarray(given, float) - np.asarray(right, float))
     place = np.unravel_index(int(off.argmax()), off.shape)
     yours, wanted = apart(float(np.asarray(given)[place]), float(np.asarray(right)[place]))

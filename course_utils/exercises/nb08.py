@@ -274,14 +274,15 @@ def dream(image, slope, steps, step):
 
 def some_hills(random: np.random.Generator) -> Iterator[tuple[np.ndarray, Any, int, float]]:
     """Uphill towards a goal of which a part lies beyond what a picture can hold."""
-    hills = [((4, 5, 3), 6, 20.0, 1.0), ((7, 3, 3), 4, 32.5, 3e-3), ((5, 6, 3), 9, 12.0, 1.0)]
-    for shape, steps, step, steep in hills:  # on a gentle one all that is added to its length shows
-        goal, pull = random.uniform(-300, 555, shape), steep * random.uniform(0.3, 6.0, shape)
+    hills = [((4, 5, 3), 6, 20.0, 1.0, 300), ((7, 3, 3), 4, 32.5, 3e-3, 300), ((5, 6, 3), 9, 12.0, 1.0, 300)]
+    hills += [((6, 4, 3), 3, 5.0, 1.0, -80)]  # nothing reaches 0 or 255
+    for shape, steps, step, steep, beyond in hills:  # on a gentle one all that is added to its length shows
+        goal, pull = random.uniform(-beyond, 255 + beyond, shape), steep * random.uniform(0.3, 6.0, shape)
 
         def slope(image: np.ndarray, goal: np.ndarray = goal, pull: np.ndarray = pull) -> np.ndarray:
             return pull * (goal - image)
 
-        yield random.uniform(0, 255, shape), slope, steps, step
+        yield random.uniform(20, 235, shape), slope, steps, step
 
 
 def _walk(
@@ -331,6 +332,9 @@ DREAM = Exercise(
         ),
         "Clipped, but only at the end: meanwhile it was no picture. Clip each step.": (
             lambda *given: np.clip(_walk(clip=False)(*given), 0, 255)
+        ),
+        "The result is stretched to reach from 0 to 255; clip it, and leave the rest as it is.": (
+            lambda *given: 255 * (dream(*given) - dream(*given).min()) / np.ptp(dream(*given))
         ),
         "It walks downhill: add the step.": (
             lambda image, slope, steps, step: dream(image, slope, steps, -step)
