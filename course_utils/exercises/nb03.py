@@ -542,8 +542,8 @@ class _Watched(np.ndarray):
     def __array_finalize__(self, _: Any) -> None:
         _Watched.largest = max(_Watched.largest, self.size)
 
-    def __array_function__(self, function: Any, types: Any, arguments: Any, named: Any) -> Any:
-        result = super().__array_function__(function, types, arguments, named)
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        result = super().__array_function__(func, types, args, kwargs)
         _Watched.largest = max(_Watched.largest, np.size(result))  # einsum gives a plain array
         return result
 

@@ -36,7 +36,8 @@ def some_pictures(random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.
         picture = np.clip(true + random.integers(-away, away + 1, true.shape), 0, brightest)
         yield np.minimum(picture, 255).astype(np.uint8), true.astype(np.uint8)
         yield np.minimum(picture, 255).astype(np.float32), true.astype(np.float32)
-    yield tuple(random.choice([0, 30, 200, 255], (2, 4, 6, 3)).astype(np.uint8))
+    picture, true = random.choice([0, 30, 200, 255], (2, 4, 6, 3)).astype(np.uint8)
+    yield picture, true
 
 
 def _decibels(ratio: Callable[[np.ndarray], Any], log: Any = np.log10, times: float = 10) -> Any:
