@@ -191,6 +191,12 @@ PREPARE = Exercise(
             image[::-1, ::-1, ::-1] - BGR
         ),
         "This network wants no scaling to 0..1.": lambda image: (image[..., ::-1] - BGR) / 255,
+        "Values below 0 are cut off; half of what the network knows lies there.": lambda image: np.maximum(
+            image[..., ::-1] - BGR, 0
+        ),
+        "Whole numbers from 0 to 255 cannot hold what lies below 0: leave the answer as floats.": (
+            lambda image: (image[..., ::-1] - BGR).astype(np.int64).astype(np.uint8)
+        ),
         "One mean for all is not what the network was trained with: each channel has its own.": (
             lambda image: image[..., ::-1] - image.mean()
         ),

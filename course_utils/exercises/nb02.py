@@ -284,6 +284,9 @@ TO_SHOW = Exercise(
         "The percentile may be 0 though the map is not: then its largest value takes its place.": (
             lambda one, percent: to_show(one, percent) if np.percentile(one, percent) > 0 else 0 * one
         ),
+        "A square root, as the notebook draws its maps, is not asked for here.": lambda one, percent: np.sqrt(
+            to_show(one, percent)
+        ),
         "A map that is 0 everywhere has nothing to divide by, not even its largest value: it stays 0.": (
             lambda one, percent: to_show(one, percent) if one.any() else np.full(one.shape, np.nan)
         ),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from course_utils import hypercolumns
 from course_utils.exercises import frame
@@ -212,6 +213,9 @@ BEST_IOU = Exercise(
         "The sum of both counts what they share twice; subtract it once.": _over(
             lambda a, b: (a & b).sum() / (a.sum() + b.sum())
         ),
+        "That is the number of the best cluster; how well it fits is asked for.": lambda labels, mask: int(
+            np.argmax([_iou(labels == j, mask) for j in range(labels.max() + 1)])
+        ),
         "One value for each cluster; keep the best.": lambda labels, mask: [
             _iou(labels == j, mask) for j in range(labels.max() + 1)
         ],
@@ -241,12 +245,17 @@ def nearest_stroke(labels):
 
 
 def dotted(random: np.random.Generator) -> Iterator[tuple[np.ndarray]]:
-    """Dots at even rows and columns, of which no two classes are equally far from any pixel."""
+    """Dots of which no two classes are equally far from any pixel.
+
+    Where row + column is even for one class and odd for another, their squared distances are never the same.
+    """
     for height, width, count, classes in ((7, 11, 3, 2), (12, 9, 5, 2), (10, 13, 6, 3)):
         while True:
             labels = np.full((height, width), -1)
-            places = random.choice(height * width, count, replace=False)
-            labels.ravel()[places] = (np.arange(count) + random.integers(classes)) % classes
+            odd = np.indices(labels.shape).sum(axis=0) % 2
+            for label in (np.arange(count) + random.integers(classes)) % classes:
+                places = np.argwhere((odd == label % 2) & (labels < 0))
+                labels[tuple(random.choice(places))] = label
             if _clear(labels):
                 yield (labels,)
                 break
@@ -308,6 +317,12 @@ NEAREST = Exercise(
         "Distance to the middle of each class's marks; the nearest single mark is asked for.": _to_centres,
         "Class 0 everywhere: the index of the nearest mark is not its class. Read `labels` there.": (
             lambda labels: np.zeros_like(labels)
+        ),
+        "That is the distance to the nearest mark; its class is asked for.": lambda labels: np.sqrt(
+            _distances(labels, _squares).min(axis=0)
+        ),
+        "Those are the places of the nearest marks; their classes are `labels` at these places.": (
+            lambda labels: distance_transform_edt(labels < 0, return_distances=False, return_indices=True)
         ),
         "That is the squared distance to the nearest mark; its class is asked for.": lambda labels: (
             _distances(labels, _squares).min(axis=0)

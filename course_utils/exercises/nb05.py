@@ -274,6 +274,9 @@ TENT = Exercise(
         "That is the kernel in two dimensions; a row of it, the tent, is asked for.": lambda stride: np.outer(
             tent(stride), tent(stride)
         ),
+        "That begins at 0 and ends there: the middles of the outer pixels lie half a step inside.": (
+            lambda stride: np.concatenate([np.linspace(0, 1, stride), np.linspace(1, 0, stride)])
+        ),
         "Every weight is the same: that repeats values, it doesn't blend them.": lambda stride: np.ones(
             2 * stride
         ),

@@ -97,6 +97,7 @@ ENTRIES = Exercise(
         "50,176 is the number of places. The Gram matrix adds them up and forgets them.": 224 * 224,
         "That is the number of values in the maps themselves; none of the places are left.": 64 * 224 * 224,
         "4160 is 64 times 65: each pair of maps is in it twice.": 4160,
+        "4032 is 64 times 63: it counts each pair twice, and no map with itself.": 4032,
     },
     right=[2080, 2080.0, sum(range(65)), np.int64(2080)],
 )
