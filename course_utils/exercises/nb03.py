@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -541,6 +542,10 @@ _MEANS = Exercise(
             m.reshape(-1, m.shape[-1]), axis=0, weights=_shrunk(mask, t, w).ravel()
         ),
         lambda m, mask, t, w: sum(_line(m, mask[i], t[i], w) for i in range(len(mask))) / mask.sum(),
+        lambda m, mask, t, w: np.einsum("HW,Hh,Ww,hwc->c", mask, t, w, m, optimize=True) / mask.sum(),
+        lambda m, mask, t, w: [
+            (_shrunk(mask, t, w) * one).sum() / mask.sum() for one in np.moveaxis(m, -1, 0)
+        ],
     ],
 )
 
@@ -559,7 +564,8 @@ class _Watched(np.ndarray):
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         result = super().__array_function__(func, types, args, kwargs)
-        _Watched.largest = max(_Watched.largest, np.size(result))  # einsum gives a plain array
+        if isinstance(result, np.ndarray):  # a plain one, after einsum
+            _Watched.largest = max(_Watched.largest, result.size)
         return result
 
 
@@ -571,7 +577,8 @@ def on_small_maps(answer: Any) -> None:
     mask[5:9, 7:12] = True
     maps = np.random.default_rng().normal(size=(3, 4, 5)).view(_Watched)
     _Watched.largest = 0
-    frame.call(answer, maps, mask, tall, wide)
+    with contextlib.suppress(Mistake):  # what cannot take these maps has given the right numbers already
+        frame.call(answer, maps, mask, tall, wide)
     if _Watched.largest >= mask.size:
         raise Mistake(
             "The numbers are right, but a stretched map was made for them. Shrink the mask instead: "
