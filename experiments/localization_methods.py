@@ -348,6 +348,13 @@ def write_record(size: Size = Size(), minutes: float = 40) -> None:
         )
 
 
+def changed(size: Size) -> str:
+    """The options that differ from what is usual, as they are typed."""
+    usual = Size()
+    both = ((f.name, getattr(size, f.name), getattr(usual, f.name)) for f in fields(Size))
+    return "".join(f" --{name} {asked}" for name, asked, plain in both if asked != plain)
+
+
 def save(size: Size, data: LabelledImages, rounds: int, minutes: float, metrics: Any, baselines: Any) -> None:
     """Write the record of so many rounds."""
     from course_utils import runs
@@ -358,7 +365,7 @@ def save(size: Size, data: LabelledImages, rounds: int, minutes: float, metrics:
     )
     runs.record(
         "localization_methods",
-        command="python -m experiments.localization_methods",
+        command=f"python -m experiments.localization_methods{changed(size)}",
         seed=0,
         precision="float32",
         minutes=minutes,

@@ -1,6 +1,7 @@
 """The promise of three backends: what TensorFlow computes, JAX and PyTorch compute, where they are installed.
 
 Every engine of the notebooks once, on a network so small that two processes need a few seconds.
+The slow tests run whole notebooks.
 """
 
 from __future__ import annotations
@@ -106,12 +107,15 @@ LOOSE = {"lbfgs painted": 2e-2, "filters clear": 1e-2, "dream": 1e-2}
 """Shares of the largest value by which the ends of longer ascents may differ; 1e-3 elsewhere."""
 
 
+def environment(backend: str) -> dict[str, str]:
+    return os.environ | {"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+
+
 def run_on(backend: str, folder: Path) -> dict[str, np.ndarray]:
     """What the program computes on a backend, in a process of its own."""
     out = folder / f"{backend}.npz"
-    environment = os.environ | {"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-c", PROGRAM, str(out), str(folder / backend)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment(backend), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.split()[-1] == backend, done.stdout
     with np.load(out) as arrays:
@@ -136,3 +140,15 @@ def test_backends_agree(backend: str, tmp_path: Path, request: pytest.FixtureReq
         assert off <= LOOSE.get(key, 1e-3), f"{backend}: {key} is off by {off:.1e} of its largest value"
     for optimizer in ("adam", "lbfgs"):  # the two losses are two, and the total is their sum
         assert not np.allclose(found[f"{optimizer} content"], found[f"{optimizer} style"], rtol=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("number", ["01", "02", "03", "07", "08"])
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_notebooks_run_on(backend: str, number: str) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed here")
+    command = [sys.executable, "-m", "course_utils.cli", "run", number]
+    done = subprocess.run(command, env=environment(backend), capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.rstrip().endswith(" ok"), done.stdout + done.stderr[-3000:]

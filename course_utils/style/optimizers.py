@@ -12,6 +12,7 @@ Array = np.ndarray
 Evaluate = Callable[[Any], tuple[Any, Any]]
 Limits = np.ndarray  # (2, 1, 1, 3): what black and white are in each channel of x
 MEMORY = 10  # steps that L-BFGS remembers
+RADII = (1, 2, 4)  # pixels, see `agreed`
 FIRST = 3.0  # grey levels by which its first step changes a picture
 
 
@@ -21,8 +22,10 @@ def adam(
     """Minimize with Adam, whose step starts at `rate` grey levels for every pixel and shrinks to nothing.
 
     The shrinking matters: at a constant rate the picture ends up trembling around what it could be. With few
-    steps to go, both averages forget quickly, too (.8 instead of .9 and .999). All stays on the device.
-    Arguments as in `lbfgs`; `steps` is known in advance.
+    steps to go, both averages forget quickly, too (.8 instead of .9 and .999). And a change that neighbours
+    agree on counts more (`agreed`), measured by what is usual around a pixel: left alone, each pixel takes
+    steps of the same size whatever the others do, and that is the coloured noise in so many pictures of this
+    kind. All stays on the device. Arguments as in `lbfgs`; `steps` is known in advance.
 
     Kingma and Ba (2015), algorithm 1. Notebook 07.
     """
@@ -35,10 +38,40 @@ def adam(
     for step in range(1, steps + 1):
         losses, slope = evaluate(here)
         note(losses, here)
+        slope = agreed(slope)
         mean = keep * mean + (1 - keep) * slope
-        square = keep * square + (1 - keep) * slope * slope
+        square = keep * square + (1 - keep) * blurred(slope * slope, 1)
         size = unit * rate * (1 - (step - 1) / steps) / math.sqrt(1 - keep**step)
         here = ops.clip(here - size * mean / (ops.sqrt(square) + 1e-20), low, high)
+
+
+def agreed(slope: Any) -> Any:
+    """The gradient plus what it is around each pixel, near and far; far agreement counts most.
+
+    Args:
+        slope: (1, h, w, channels) float32.
+
+    Returns:
+        The same shape. Details keep their strength, and shapes of 4 to 16 pixels gain up to the 15-fold.
+    """
+    return slope + sum(2 * radius * blurred(slope, radius) for radius in RADII)
+
+
+def blurred(x: Any, radius: int) -> Any:
+    """Each channel averaged over a square of 4 radius + 1 pixels, most weight in the middle; zeros around.
+
+    Args:
+        x: (1, h, w, channels) float32.
+        radius: in pixels.
+    """
+    from keras import ops
+
+    box = np.full(2 * radius + 1, 1 / (2 * radius + 1), np.float32)
+    tent = np.convolve(box, box)
+    for shape in ((-1, 1), (1, -1)):
+        kernel = np.tile(tent.reshape(*shape, 1, 1), (1, 1, x.shape[-1], 1))
+        x = ops.depthwise_conv(x, kernel, padding="same")
+    return x
 
 
 def lbfgs(evaluate: Evaluate, x: Array, limits: Limits, note: Callable[..., float]) -> None:
