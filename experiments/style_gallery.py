@@ -189,12 +189,12 @@ def finale(size: int, steps: int) -> Pictures:
 
 
 KINDS: dict[str, tuple[Callable[[int, int], Pictures], int, int]] = {
-    "gallery": (gallery, 320, 52),
+    "gallery": (gallery, 320, 120),
     "ratios": (ratios, 192, 40),
     "depths": (depths, 192, 70),
     "textures": (textures, 160, 60),
     "backbones": (backbones, 160, 24),
-    "finale": (finale, 512, 52),
+    "finale": (finale, 512, 100),
 }
 """Name -> what paints, the longer side, and the steps."""
 
