@@ -295,10 +295,10 @@ def test_what_neighbours_agree_on_counts_more() -> None:
         square = ndimage.uniform_filter(np.pad(np.eye(1), 2 * radius), 2 * radius + 1, mode="constant")
         tent = ndimage.uniform_filter(square, 2 * radius + 1, mode="constant")[None, :, :, None]
         expected += 2 * radius * ndimage.convolve(slope, tent, mode="constant")
-    np.testing.assert_allclose(optimizers.agreed(slope), expected, atol=1e-5)
+    np.testing.assert_allclose(style.agreed(slope), expected, atol=1e-5)
     board = np.indices((24, 31)).sum(axis=0)[None, :, :, None] % 2 * 2.0 - 1
     for pattern, least, most in ((np.ones_like(board), 6.99, 7.01), (board, 0.9, 1.5)):
-        gain = optimizers.agreed(np.tile(pattern.astype(np.float32), 3)) / pattern
+        gain = style.agreed(np.tile(pattern.astype(np.float32), 3)) / pattern
         middle = np.asarray(gain)[:, 8:-8, 8:-8]
         assert least < middle.min() <= middle.max() < most
 
