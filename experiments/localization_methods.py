@@ -3,7 +3,8 @@
 `python -m experiments.localization_methods` writes the record `localization_methods`. Three rounds, each with
 other scenes to learn from and other random numbers, but within a round the same scenes for every way; the
 record holds the mean of the rounds and their spread, largest less smallest. A round takes about a quarter of
-an hour of one core. With a GPU (`KERAS_BACKEND=jax` will do) more is possible, in some five minutes a round:
+an hour of one core; what ships is one larger round, more than an hour on two cores that had other work, too.
+With a GPU (`KERAS_BACKEND=jax` will do) more is possible, in some five minutes a round:
 `--train 600 --test 300 --several 200 --proposals 50 --steps 500`.
 """
 
@@ -330,7 +331,7 @@ def write_record(size: Size = Size(), minutes: float = 40) -> None:
     for one in all_rounds(trunk, size, (alone, several), start, minutes):
         rounds.append(one)
         metrics = {
-            table: {name: with_spread([each[table][name] for each in rounds]) for name in one[table]}
+            table: {name: over(rounds, table, name) for name in one[table]}
             for table in one
         }
         largest = {part: metrics[part].pop("largest proposal") for part in ("methods", "detection")}
@@ -355,13 +356,20 @@ def changed(size: Size) -> str:
     return "".join(f" --{name} {asked}" for name, asked, plain in both if asked != plain)
 
 
+def over(rounds: Sequence[dict[str, Any]], table: str, name: str) -> dict[str, float]:
+    """The figures of a way over all rounds; of a single one there is no spread."""
+    figures = [each[table][name] for each in rounds]
+    return with_spread(figures) if len(figures) > 1 else figures[0]
+
+
 def save(size: Size, data: LabelledImages, rounds: int, minutes: float, metrics: Any, baselines: Any) -> None:
     """Write the record of so many rounds."""
     from course_utils import runs
 
     name = (
         f"{size.test} test scenes of one object, {size.several} of one to three, {SIDE}x{SIDE}; "
-        f"every way trained on the same {size.train} scenes of one object, {rounds} times on others"
+        f"every way trained on the same {size.train} scenes of one object"
+        + (f", {rounds} times on others" if rounds > 1 else ", once")
     )
     runs.record(
         "localization_methods",
