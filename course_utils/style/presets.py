@@ -26,7 +26,7 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "starry_night": Preset("astronaut"),
+    "starry_night": Preset("astronaut", strength=30.0, style_scale=1.2, variation=1e-2),
     "mosaic": Preset("chelsea", style_scale=1.5),
     "stained_glass": Preset("flower"),
     "ink": Preset("china", variation=8e-3),
