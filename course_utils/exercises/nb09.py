@@ -125,7 +125,7 @@ def greying(ab):
 
 def some_colours(random: np.random.Generator) -> Iterator[tuple[np.ndarray]]:
     for count, middle in [(40, (20.0, -8.0)), (25, (-5.0, 14.0)), (2, (10.0, 10.0)), (60, (-30.0, -12.0))]:
-        yield (random.normal(middle, 30, (count, 2)).astype(random.choice([np.float32, np.float64])),)
+        yield (random.normal(middle, 30, (count, 2)).astype(random.choice(["float32", "float64"])),)
 
 
 def _lengths(ab: np.ndarray) -> np.ndarray:
