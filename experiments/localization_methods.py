@@ -330,10 +330,7 @@ def write_record(size: Size = Size(), minutes: float = 40) -> None:
     rounds: list[dict[str, Any]] = []
     for one in all_rounds(trunk, size, (alone, several), start, minutes):
         rounds.append(one)
-        metrics = {
-            table: {name: over(rounds, table, name) for name in one[table]}
-            for table in one
-        }
+        metrics = {table: {name: over(rounds, table, name) for name in one[table]} for table in one}
         largest = {part: metrics[part].pop("largest proposal") for part in ("methods", "detection")}
         save(
             size,
