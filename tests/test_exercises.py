@@ -297,22 +297,27 @@ def test_what_a_call_did_is_said_in_whole_sentences() -> None:
         assert message.count(words) == 1 and message.endswith(".") and "With " not in message
 
 
-def test_two_mistakes_that_often_look_alike_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In one draw of eight the first of two scores is the smaller one three times: fresh ones tell."""
-    mistakes = {"The smallest, not the largest.": lambda scores: scores.min()}
-    mistakes["The first, not the largest."] = lambda scores: scores[0]
-    exercise = frame.Exercise(
+def _asked(inputs: Any, mistakes: dict[str, Any]) -> frame.Exercise:
+    """An exercise that asks for the largest score."""
+    return frame.Exercise(
         id="99.1",
         title="",
         name="_largest",
         hint="",
         after="",
         solution=_largest,
-        inputs=lambda random: [(pair,) for pair in random.normal(size=(3, 2))],
+        inputs=inputs,
         mistakes=mistakes,
         right=[],
     )
-    monkeypatch.setattr(frame, "find", lambda _: exercise)
+
+
+def test_two_mistakes_that_often_look_alike_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one draw of eight the first of two scores is the smaller one three times: fresh ones tell."""
+    mistakes = {"The smallest, not the largest.": lambda scores: scores.min()}
+    mistakes["The first, not the largest."] = lambda scores: scores[0]
+    asked = _asked(lambda random: [(pair,) for pair in random.normal(size=(3, 2))], mistakes)
+    monkeypatch.setattr(frame, "find", lambda _: asked)
     for _ in range(40):
         verdict = frame.judge("99.1", mistakes["The first, not the largest."])
         assert verdict.state == "right" or "The first" in verdict.message
@@ -399,17 +404,7 @@ def test_an_answer_that_looks_like_a_mistake_once_is_not_accused_of_it(
         drawn.append(1)
         return [(np.array([1.0, 2.0]) if len(drawn) == 1 else np.array([5.0, 3.0, 7.0]),)] * 3
 
-    exercise = frame.Exercise(
-        id="99.1",
-        title="",
-        name="_largest",
-        hint="",
-        after="",
-        solution=_largest,
-        inputs=draws,
-        mistakes={"The smallest, not the largest.": lambda scores: scores.min()},
-        right=[],
-    )
-    monkeypatch.setattr(frame, "find", lambda _: exercise)
+    asked = _asked(draws, {"The smallest, not the largest.": lambda scores: scores.min()})
+    monkeypatch.setattr(frame, "find", lambda _: asked)
     assert "The smallest" not in frame.judge("99.1", lambda scores: scores[0]).message
     assert "The smallest" in frame.judge("99.1", lambda scores: scores.min()).message

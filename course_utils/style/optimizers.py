@@ -11,8 +11,8 @@ import numpy as np
 Array = np.ndarray
 Evaluate = Callable[[Any], tuple[Any, Any]]
 Limits = np.ndarray  # (2, 1, 1, 3): what black and white are in each channel of x
+RADII = (1, 2)  # pixels around which Adam looks, see `agreed`
 MEMORY = 10  # steps that L-BFGS remembers
-RADII = (1, 2)  # pixels, see `agreed`
 FIRST = 3.0  # grey levels by which its first step changes a picture
 
 
