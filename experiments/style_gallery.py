@@ -116,7 +116,7 @@ def ratios(size: int, steps: int) -> Pictures:
     net, photo, art = original(), images.sample("astronaut"), style.artwork("starry_night")
 
     def painter(ratio: float) -> Callable[[], style.Result]:
-        settings = style.Settings(size=size, steps=steps, beta=1 / ratio, rate=20.0, margin=0.02)
+        settings = style.Settings(size=size, steps=steps, beta=1 / ratio, margin=0.02)
         return lambda: style.transfer(net, photo, art, settings)
 
     return {f"{ratio:.0e}": painter(ratio) for ratio in RATIOS}
@@ -139,7 +139,7 @@ def backbones(size: int, steps: int) -> Pictures:
 
     def painter(net: keras.Model, changes: dict[str, Any]) -> Callable[[], style.Result]:
         settings = style.Settings(
-            size=size, steps=steps, rate=12.0, variation=4e-3, colours="recoloured", **changes
+            size=size, steps=steps, variation=4e-3, colours="recoloured", **changes
         )
         return lambda: style.transfer(net, photo, art, settings, beta=balanced(net, photo, art, settings))
 
@@ -189,7 +189,7 @@ def finale(size: int, steps: int) -> Pictures:
 
 
 KINDS: dict[str, tuple[Callable[[int, int], Pictures], int, int]] = {
-    "gallery": (gallery, 320, 120),
+    "gallery": (gallery, 320, 100),
     "ratios": (ratios, 192, 40),
     "depths": (depths, 192, 70),
     "textures": (textures, 160, 60),

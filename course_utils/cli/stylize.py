@@ -40,7 +40,7 @@ def stylize(
     style_scale: Annotated[
         float | None, typer.Option(help="Smaller makes finer strokes; the artwork's own if left out.")
     ] = None,
-    optimizer: Annotated[str, typer.Option(help="adam or lbfgs.")] = "adam",
+    optimizer: Annotated[str, typer.Option(help="lbfgs or adam.")] = "lbfgs",
     normalization: Annotated[str, typer.Option(help="paper, mean, keras or pytorch.")] = "paper",
     weights: Annotated[str, typer.Option(help="original, course, or a weight file.")] = "original",
     pooling: Annotated[str, typer.Option(help="average, as in the paper, or max.")] = "average",

@@ -12,7 +12,7 @@ from .artworks import ARTWORKS, PAINTINGS, PICTURES, artwork
 from .colours import keep_colours, lightness, match_colours
 from .losses import NORMALIZATIONS, Normalization, gram, mean_gram, total_variation
 from .networks import chain, mean_activations, normalize, twin
-from .optimizers import adam, agreed, blurred, curved, lbfgs
+from .optimizers import adam, curved, lbfgs
 from .painting import deepest, invert, loss, texture, transfer
 from .presets import PRESETS, Preset, preset
 from .problem import memory_needed, pose
@@ -31,9 +31,7 @@ __all__ = [
     "Result",
     "Settings",
     "adam",
-    "agreed",
     "artwork",
-    "blurred",
     "chain",
     "check_settings",
     "curved",

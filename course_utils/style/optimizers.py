@@ -11,21 +11,19 @@ import numpy as np
 Array = np.ndarray
 Evaluate = Callable[[Any], tuple[Any, Any]]
 Limits = np.ndarray  # (2, 1, 1, 3): what black and white are in each channel of x
-RADII = (1, 2)  # pixels around which Adam looks, see `agreed`
-MEMORY = 10  # steps that L-BFGS remembers
+QUIET = 0.03  # of the mean square slope: where nothing wants to change, steps stay finite
+MEMORY = 20  # steps that L-BFGS remembers
 FIRST = 3.0  # grey levels by which its first step changes a picture
 
 
 def adam(
     evaluate: Evaluate, x: Array, limits: Limits, note: Callable[..., float], steps: int, rate: float = 25.0
 ) -> None:
-    """Minimize with Adam, whose step starts at `rate` grey levels for every pixel and shrinks to nothing.
+    """Minimize with Adam, whose step starts at `rate` grey levels for every value and shrinks to nothing.
 
     The shrinking matters: at a constant rate the picture ends up trembling around what it could be. With few
-    steps to go, both averages forget quickly, too (.8 instead of .9 and .999). And a change that neighbours
-    agree on counts more (`agreed`), measured by what is usual around a pixel: left alone, each pixel takes
-    steps of the same size whatever the others do, and that is the coloured noise in so many pictures of this
-    kind. All stays on the device. Arguments as in `lbfgs`; `steps` is known in advance.
+    steps to go, both averages forget quickly, too (.8 instead of .9 and .999). All stays on the device.
+    Arguments as in `lbfgs`; `steps` is known in advance.
 
     Kingma and Ba (2015), algorithm 1. Notebook 07.
     """
@@ -38,44 +36,17 @@ def adam(
     for step in range(1, steps + 1):
         losses, slope = evaluate(here)
         note(losses, here)
-        slope = agreed(slope)
         mean = keep * mean + (1 - keep) * slope
-        square = keep * square + (1 - keep) * blurred(slope * slope, 1)
+        square = keep * square + (1 - keep) * slope * slope
         size = unit * rate * (1 - (step - 1) / steps) / math.sqrt(1 - keep**step)
         here = ops.clip(here - size * mean / (ops.sqrt(square) + 1e-20), low, high)
 
 
-def agreed(slope: Any) -> Any:
-    """The gradient plus what it is around each pixel, near and far; far agreement counts most.
-
-    Args:
-        slope: (1, h, w, channels) float32.
-
-    Returns:
-        The same shape. Details keep their strength, and shapes of several pixels gain up to the sevenfold.
-    """
-    return slope + sum(2 * radius * blurred(slope, radius) for radius in RADII)
-
-
-def blurred(x: Any, radius: int) -> Any:
-    """Each channel averaged over a square of 4 radius + 1 pixels, most weight in the middle; zeros around.
-
-    Args:
-        x: (1, h, w, channels) float32.
-        radius: in pixels.
-    """
-    from keras import ops
-
-    box = np.full(2 * radius + 1, 1 / (2 * radius + 1), np.float32)
-    tent = np.convolve(box, box)
-    for shape in ((-1, 1), (1, -1)):
-        kernel = np.tile(tent.reshape(*shape, 1, 1), (1, 1, x.shape[-1], 1))
-        x = ops.depthwise_conv(x, kernel, padding="same")
-    return x
-
-
 def lbfgs(evaluate: Evaluate, x: Array, limits: Limits, note: Callable[..., float]) -> None:
     """Minimize with L-BFGS, which learns from its last gradients how the loss curves; no step size to choose.
+
+    What it starts from is Adam's idea, for the diagonal of Nocedal and Wright (2006, section 7.2): where
+    slopes are steep around a pixel, the loss is taken to curve as much. On pictures that saves steps.
 
     Args:
         evaluate: x -> (losses, gradient of their sum).
@@ -91,9 +62,12 @@ def lbfgs(evaluate: Evaluate, x: Array, limits: Limits, note: Callable[..., floa
     losses, slope = evaluate(here)
     value, slope = note(losses, here), np.asarray(slope)
     pairs: list[tuple[Any, Any]] = []
+    square = _squares(slope)
     while True:
+        square = (square + _squares(slope)) / 2
+        scale = 1 / np.sqrt(square / square.mean() + QUIET)
         stuck = ((here <= low) & (slope > 0)) | ((here >= high) & (slope < 0))
-        way = np.where(stuck, 0, -curved(np.where(stuck, 0, slope), pairs))
+        way = np.where(stuck, 0, -curved(np.where(stuck, 0, slope), pairs, scale))
         if not pairs:  # nothing is known of the curve: a first step of about FIRST grey levels
             way *= FIRST * grey_level(limits) / (np.abs(way).mean() + 1e-30)
         for shrink in (1.0, 0.3, 0.1, 0.03, 0.01, 0.001):
@@ -113,12 +87,14 @@ def lbfgs(evaluate: Evaluate, x: Array, limits: Limits, note: Callable[..., floa
         here, slope, value = there, np.asarray(ahead), new
 
 
-def curved(slope: Array, pairs: Sequence[tuple[Array, Array]]) -> Array:
+def curved(slope: Array, pairs: Sequence[tuple[Array, Array]], scale: Any = 1.0) -> Array:
     """The gradient, corrected for how the gradient changed over the last steps (the two loops of L-BFGS).
 
     Args:
         slope: the gradient.
-        pairs: (step, change of the gradient along it), oldest first. Without any the gradient itself returns.
+        pairs: (step, change of the gradient along it), oldest first.
+        scale: how far each value may go before anything is known of the curve, as a factor of its slope;
+            of any size. Without pairs the gradient times this returns.
 
     Nocedal and Wright (2006), algorithm 7.4.
     """
@@ -127,12 +103,21 @@ def curved(slope: Array, pairs: Sequence[tuple[Array, Array]]) -> Array:
         share = np.vdot(step, slope) / np.vdot(step, change)
         slope = slope - share * change
         shares.append(share)
+    slope = slope * scale
     if pairs:
         step, change = pairs[-1]
-        slope = slope * (np.vdot(step, change) / np.vdot(change, change))
+        slope = slope * (np.vdot(step, change) / np.vdot(change, scale * change))
     for (step, change), share in zip(pairs, reversed(shares), strict=True):
         slope = slope + (share - np.vdot(change, slope) / np.vdot(step, change)) * step
     return slope
+
+
+def _squares(slope: Array) -> Array:
+    """The mean square of a gradient around each pixel, (1, h, w, 3)."""
+    from keras import ops
+
+    around = ops.average_pool(slope * slope, 3, strides=1, padding="same", data_format="channels_last")
+    return ops.convert_to_numpy(around) + 1e-30
 
 
 def grey_level(limits: Limits) -> float:

@@ -20,18 +20,18 @@ class Preset:
     """
 
     photo: str
-    strength: float = 60.0
+    strength: float = 100.0
     style_scale: float = 1.0
     variation: float = 4e-3
 
 
 PRESETS: dict[str, Preset] = {
-    "starry_night": Preset("astronaut", strength=30.0, style_scale=1.2, variation=1e-2),
+    "starry_night": Preset("astronaut", strength=150.0, style_scale=1.2, variation=1e-2),
     "mosaic": Preset("chelsea", style_scale=1.5),
     "stained_glass": Preset("flower"),
     "ink": Preset("china", variation=8e-3),
     "great_wave": Preset("chelsea"),
-    "the_scream": Preset("grace_hopper", strength=40.0, style_scale=1.5),
+    "the_scream": Preset("grace_hopper", style_scale=1.5),
     "woodcut_wave": Preset("coffee"),
     "composition_vii": Preset("motorcycle"),
     "geometry": Preset("coffee"),
@@ -46,8 +46,7 @@ PRESETS: dict[str, Preset] = {
 def preset(name: str, **changes: Any) -> Settings:
     """The settings for one of `ARTWORKS`, or sensible ones for any other artwork.
 
-    The photograph takes the artwork's colours first, so that the steps are free for strokes. Steps begin
-    at 12 grey levels, so that little noise comes in that has to go out again. Notebook 07.
+    The photograph takes the artwork's colours first, so that the steps are free for strokes. Notebook 07.
 
     Args:
         name: in `PRESETS`; any other name gives the defaults of `Preset`.
@@ -58,7 +57,6 @@ def preset(name: str, **changes: Any) -> Settings:
         "size": 320,
         "steps": 52,
         "colours": "recoloured",
-        "rate": 12.0,
         "margin": 0.02,
         "strength": own.strength,
         "style_scale": own.style_scale,

@@ -82,11 +82,12 @@ class Problem:
         self.about = pretrained.about(model)
         if settings.normalized and not is_normalized(model):
             model = once(model, "normalized", lambda: normalize(model))
-        precision = runtime.best_precision() if settings.precision == "auto" else settings.precision
+        auto = settings.precision == "auto"
+        self.precision = runtime.best_precision() if auto else settings.precision
         layers = settings.content_layers if content is not None else ()
         strokes = settings.style_layers if styles else ()
         self.weights = [*_weights(layers), *_weights(strokes)]
-        self.graph = _graph(model, list(layers), list(strokes), precision, settings.variation > 0)
+        self.graph = _graph(model, list(layers), list(strokes), self.precision, settings.variation > 0)
         ends = self.about.preprocess(np.stack([np.zeros((1, 1, 3)), np.full((1, 1, 3), 255.0)]))
         self.limits: Limits = np.sort(ends, axis=0).astype(np.float64)
 

@@ -31,7 +31,7 @@ class Settings:
         content_layers, style_layers: names; a mapping gives weights, otherwise they share 1.
         normalization: a name in `NORMALIZATIONS`.
         start: "photo", "artwork", "noise", or a picture.
-        optimizer: "adam", whose steps shrink, or "lbfgs" as in the paper.
+        optimizer: "lbfgs" as in the paper, or "adam", whose steps shrink.
         rate: Adam's first step in grey levels; halved for each size after the second.
         coarse_to_fine: begin at an eighth, a quarter or half of the size: large strokes for little time.
         colours: "artwork"; "recoloured" gives the photograph the (first) artwork's colours before the first
@@ -60,7 +60,7 @@ class Settings:
     style_layers: Sequence[str] | Mapping[str, float] = STYLE_LAYERS
     normalization: str = "paper"
     start: str | Array = "photo"
-    optimizer: Literal["adam", "lbfgs"] = "adam"
+    optimizer: Literal["lbfgs", "adam"] = "lbfgs"
     rate: float = 25.0
     coarse_to_fine: bool = True
     colours: Literal["artwork", "recoloured", "matched", "luminance"] = "artwork"
