@@ -31,7 +31,7 @@ PRESETS: dict[str, Preset] = {
     "stained_glass": Preset("flower"),
     "ink": Preset("china", variation=8e-3),
     "great_wave": Preset("chelsea"),
-    "the_scream": Preset("grace_hopper", style_scale=1.5),
+    "the_scream": Preset("grace_hopper", strength=40.0, style_scale=1.5),
     "woodcut_wave": Preset("coffee"),
     "composition_vii": Preset("motorcycle"),
     "geometry": Preset("coffee"),
