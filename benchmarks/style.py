@@ -5,6 +5,7 @@ step. Its rate is that of TensorFlow's tutorial, .02 of the range from black to 
 picture after each step. Ours may take any way to the float32 loss, at full size, that the usual loop has
 after its 200 steps: a start in the artwork's colours, L-BFGS, half of the work for the Gram matrices,
 bfloat16 where the processor has it.
+With `--full`, and where torch is installed, the loop of PyTorch's tutorial races, too.
 The other cases take a few steps each at one size, for ours with the targets, which the usual loop has before
 the clock starts. `matrix` multiplies two float32 matrices of 4096 x 4096:
 `python -m benchmarks.style` prints which share of that rate a step of ours reaches.
@@ -12,7 +13,9 @@ the clock starts. `matrix` multiplies two float32 matrices of 4096 x 4096:
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -107,7 +110,6 @@ def ours(case: Case) -> Callable[[], object]:
     if not case["race"]:
         return lambda: style.transfer(net, photo, art, settings, steps=case["steps"])
     goal = float(goal_of(case).read_text())
-    goal_of(case).unlink()
 
     def run() -> object:
         result = style.transfer(net, photo, art, settings, steps=220, stop_at=goal)
@@ -116,6 +118,90 @@ def ours(case: Case) -> Callable[[], object]:
                 f"{result.loss:.0f} after {len(result.history['step'])} steps; goal {goal:.0f}"
             )
         return result.image
+
+    return run
+
+
+def torch_input(image: np.ndarray) -> Any:
+    """A picture as PyTorch takes it: (1, 3, h, w)."""
+    import torch
+
+    return torch.from_numpy(images.preprocess(image)[None]).permute(0, 3, 1, 2)
+
+
+def torch_maps(x: Any, layers: list[tuple[str, list[Any]]]) -> dict[str, Any]:
+    """The maps of all layers; a layer without weights is an average pooling."""
+    from torch.nn import functional
+
+    found = {}
+    for name, weights in layers:
+        if weights:
+            kernel, bias = weights
+            x = functional.relu(functional.conv2d(x, kernel.permute(3, 2, 0, 1), bias, padding=1))
+        else:
+            x = functional.avg_pool2d(x, 2)
+        found[name] = x
+    return found
+
+
+def torch_loss(photo: np.ndarray, art: np.ndarray) -> Callable[[Any], Any]:
+    """The loss of `usual_loss`, in PyTorch's own operations."""
+    import torch
+
+    def gram(maps: Any) -> Any:
+        places = maps[0].flatten(1)
+        return places @ places.T / places.shape[1]
+
+    kept = network().layers[1:]
+    layers = [(each.name, [torch.from_numpy(np.asarray(w)) for w in each.get_weights()]) for each in kept]
+    wanted, strokes = torch_maps(torch_input(photo), layers)[CONTENT], torch_maps(torch_input(art), layers)
+    goals = {name: gram(strokes[name]) for name in STYLE}
+
+    def loss(x: Any) -> Any:
+        found = torch_maps(x, layers)
+        total = ALPHA * 0.5 * (found[CONTENT] - wanted).square().sum()
+        for name, goal in goals.items():
+            difference = (gram(found[name]) - goal).square().sum() / (4 * len(goal) ** 2)
+            total = total + BETA / len(goals) * difference
+        return total
+
+    return loss
+
+
+def pytorch(case: Case) -> Callable[[], object]:
+    """The loop of PyTorch's tutorial: its L-BFGS, and a picture clipped before each evaluation.
+
+    To the goal, but no longer than the tutorial's 300 evaluations; it says on stderr how far it came.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise Skip("torch is not installed") from None
+    photo, art = pair(case["size"])
+    loss, start = torch_loss(photo, art), torch_input(photo)
+    low, high = (torch_input(np.full((1, 1, 3), value)) for value in (0.0, 255.0))
+    most, goal = (300, float(goal_of(case).read_text())) if case["race"] else (case["steps"], 0.0)
+
+    def run() -> object:
+        x, seen = start.clone().requires_grad_(), []
+        optimizer = torch.optim.LBFGS([x])
+
+        def closure() -> Any:
+            with torch.no_grad():
+                x.copy_(torch.minimum(torch.maximum(x, low), high))
+            optimizer.zero_grad()
+            value = loss(x)
+            value.backward()
+            seen.append(float(value))
+            if seen[-1] <= goal or len(seen) >= most:
+                raise StopIteration
+            return value
+
+        with contextlib.suppress(StopIteration):
+            while True:
+                optimizer.step(closure)
+        print(f"PyTorch: loss {seen[-1]:.0f} after {len(seen)} evaluations; goal {goal:.0f}", file=sys.stderr)
+        return seen
 
     return run
 
@@ -163,6 +249,7 @@ BENCH = Bench(
         "512 px, 2 steps": {"size": 512, "steps": 2, "race": False, "precision": "auto"},
     },
     ways={"usual": usual, "ours": ours, "matrix": matrix},
+    full={"pytorch": pytorch},
 )
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ def backbones(size: int, steps: int) -> Pictures:
 
     def painter(net: keras.Model, changes: dict[str, Any]) -> Callable[[], style.Result]:
         settings = style.Settings(
-            size=size, steps=steps, variation=4e-3, colours="recoloured", **changes
+            size=size, steps=steps, variation=4e-3, margin=0.04, colours="recoloured", **changes
         )
         return lambda: style.transfer(net, photo, art, settings, beta=balanced(net, photo, art, settings))
 
@@ -173,9 +173,8 @@ def textures(size: int, steps: int) -> Pictures:
     net, art, layers = original(), style.artwork("starry_night"), style.STYLE_LAYERS
 
     def painter(count: int) -> Callable[[], style.Result]:
-        return lambda: style.texture(
-            net, art, layers[:count], size=size, steps=steps, beta=1e7, variation=4e-3
-        )
+        settings = {"size": size, "steps": steps, "beta": 1e7, "variation": 4e-3, "margin": 0.06}
+        return lambda: style.texture(net, art, layers[:count], coarse_to_fine=count > 3, **settings)
 
     return {f"to block {count}": painter(count) for count in (1, 3, 5)}
 
@@ -192,7 +191,7 @@ KINDS: dict[str, tuple[Callable[[int, int], Pictures], int, int]] = {
     "gallery": (gallery, 320, 100),
     "ratios": (ratios, 192, 60),
     "depths": (depths, 192, 70),
-    "textures": (textures, 192, 80),
+    "textures": (textures, 192, 60),
     "backbones": (backbones, 224, 60),
     "finale": (finale, 512, 160),
 }
