@@ -26,18 +26,18 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "starry_night": Preset("astronaut", strength=150.0, style_scale=1.2, variation=1e-2),
+    "starry_night": Preset("astronaut", strength=80.0, style_scale=1.2, variation=1e-2),
     "mosaic": Preset("chelsea", style_scale=1.5),
     "stained_glass": Preset("flower"),
-    "ink": Preset("china", variation=8e-3),
-    "great_wave": Preset("chelsea"),
-    "the_scream": Preset("grace_hopper", strength=40.0, style_scale=1.5),
-    "woodcut_wave": Preset("coffee"),
-    "composition_vii": Preset("motorcycle"),
+    "ink": Preset("chelsea", variation=8e-3),
+    "great_wave": Preset("chelsea", strength=60.0, variation=1e-2),
+    "the_scream": Preset("china", style_scale=1.5),
+    "woodcut_wave": Preset("coffee", strength=50.0, variation=1e-2),
+    "composition_vii": Preset("motorcycle", strength=150.0, style_scale=1.5, variation=8e-3),
     "geometry": Preset("coffee"),
-    "night_wind": Preset("rocket", style_scale=1.3),
-    "watercolour": Preset("flower"),
-    "dots": Preset("rocket", style_scale=1.5),
+    "night_wind": Preset("rocket", strength=40.0, style_scale=1.3),
+    "watercolour": Preset("flower", strength=40.0),
+    "dots": Preset("china", strength=60.0),
     "shipwreck": Preset("china"),
 }
 """By artwork (`style.ARTWORKS`)."""
