@@ -616,7 +616,10 @@ def _outline(
         ax.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor=colour, linewidth=2))
         if name:
             tag = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}
-            ax.text(x, y, name, color="white", fontsize=7.5, va="bottom", bbox=tag)
+            wide = np.shape(image)[1]
+            # On the right a name ends where its box does, or it would run over the next picture.
+            at, end = (min(x + w, wide), "right") if x + w / 2 > 0.6 * wide else (x, "left")
+            ax.text(at, y, name, ha=end, color="white", fontsize=7.5, va="bottom", bbox=tag)
 
 
 def masks(

@@ -242,6 +242,15 @@ def test_a_mask_shows_the_share_of_each_class() -> None:
         plots.masks(np.zeros((2, 3, 3)), np.zeros((2, 2)), ["background"], alt=ALT)
 
 
+@pytest.mark.parametrize("box", [(0, 20, 30, 30), (70, 20, 30, 30), (90, 20, 40, 30)])
+def test_the_name_of_a_box_stays_in_its_picture(box: tuple[int, int, int, int]) -> None:
+    photo = np.zeros((100, 100, 3))
+    figure = plots.boxes_row([photo, photo], [[box], []], [["motorcycle"], []], alt=ALT)
+    figure.canvas.draw()
+    picture, name = figure.axes[0].get_window_extent(), figure.axes[0].texts[0].get_window_extent()
+    assert picture.x0 - 3 < name.x0 and name.x1 < picture.x1 + 3
+
+
 def test_boxes_lie_where_they_should() -> None:
     found, names, truth = [[1, 2, 9, 8], [5, 5, 4, 4]], ["cat", "cup"], [[0, 1, 7, 6]]
     figure = plots.boxes(PHOTO, found, names, truth=truth, alt=ALT)
