@@ -126,7 +126,7 @@ def torch_input(image: np.ndarray) -> Any:
     """A picture as PyTorch takes it: (1, 3, h, w)."""
     import torch
 
-    return torch.from_numpy(images.preprocess(image)[None]).permute(0, 3, 1, 2)
+    return torch.from_numpy(images.preprocess(image)[None]).permute(0, 3, 1, 2).contiguous()
 
 
 def torch_maps(x: Any, layers: list[tuple[str, list[Any]]]) -> dict[str, Any]:
