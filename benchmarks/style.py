@@ -192,7 +192,7 @@ def pytorch(case: Case) -> Callable[[], object]:
             optimizer.zero_grad()
             value = loss(x)
             value.backward()
-            seen.append(float(value))
+            seen.append(float(value.detach()))
             if seen[-1] <= goal or len(seen) >= most:
                 raise StopIteration
             return value

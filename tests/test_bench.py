@@ -131,3 +131,20 @@ def test_the_ways_of_vgg16_give_the_same_maps(monkeypatch: pytest.MonkeyPatch) -
     rows = [{"case": name, "way": "ours", "seconds": 1.0} for name in vgg16.BENCH.cases]
     found = vgg16.shares([*rows, {"case": "", "way": "matrix", "seconds": 2.0}])
     assert [*found.values()] == pytest.approx([15.35e9 * n * 2 / 4096**3 for n in (1, 8)], rel=1e-3)
+
+
+def test_pytorch_races_for_the_same_loss() -> None:
+    pytest.importorskip("torch")
+    from benchmarks import style
+    from course_utils.networks import gradients
+    from course_utils.pictures import images
+
+    photo, art = style.pair(48)
+    value, slope = gradients.value_and_gradient(style.usual_loss(style.network(), photo, art))(
+        images.preprocess(photo)[None]
+    )
+    x = style.torch_input(photo).requires_grad_()
+    found = style.torch_loss(photo, art)(x)
+    found.backward()
+    assert float(found) == pytest.approx(float(np.sum(np.asarray(value))), rel=1e-4)
+    np.testing.assert_allclose(x.grad.permute(0, 2, 3, 1), np.asarray(slope), atol=1e-2, rtol=1e-3)
