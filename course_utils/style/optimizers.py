@@ -64,7 +64,6 @@ def lbfgs(evaluate: Evaluate, x: Array, limits: Limits, note: Callable[..., floa
     pairs: list[tuple[Any, Any]] = []
     square = _squares(slope)
     while True:
-        square = (square + _squares(slope)) / 2
         scale = 1 / np.sqrt(square / square.mean() + QUIET)
         stuck = ((here <= low) & (slope > 0)) | ((here >= high) & (slope < 0))
         way = np.where(stuck, 0, -curved(np.where(stuck, 0, slope), pairs, scale))
@@ -85,6 +84,7 @@ def lbfgs(evaluate: Evaluate, x: Array, limits: Limits, note: Callable[..., floa
         if np.vdot(step, change) > 0:
             pairs = [*pairs, (step, change)][-MEMORY:]
         here, slope, value = there, np.asarray(ahead), new
+        square = (square + _squares(slope)) / 2
 
 
 def curved(slope: Array, pairs: Sequence[tuple[Array, Array]], scale: Any = 1.0) -> Array:
